@@ -1,0 +1,1 @@
+//! Versions, ranges, verdicts and conditions: pure values and functions.
