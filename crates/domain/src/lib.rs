@@ -1,1 +1,8 @@
 //! Versions, ranges, verdicts and conditions: pure values and functions.
+//!
+//! *Architecture invariant:* nothing here knows of kube, tokio, a clock or any I/O; time is an argument.
+
+pub mod condition;
+pub mod name;
+pub mod object;
+pub mod verdict;
