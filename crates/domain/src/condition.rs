@@ -165,7 +165,7 @@ mod tests {
 
     crate::reasons! {
         /// Reasons of a test.
-        pub enum Why {
+        enum Why {
             /// It rests
             Paused: waits,
             /// It builds
@@ -225,8 +225,7 @@ mod tests {
             reason: "Yes".into(),
             message: "".into(),
         };
-        let list =
-            settle(&[foreign.clone()], of(Shape::ReadyOnly, &Then::<Why>::Done, ("A", "")), 1, at);
+        let list = settle(&[foreign.clone()], of(Shape::ReadyOnly, &Then::<Why>::Done, ("A", "")), 1, at);
         assert_eq!(list.len(), 2);
         assert_eq!(list[1], foreign);
     }

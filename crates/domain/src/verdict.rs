@@ -68,15 +68,15 @@ macro_rules! reasons {
 
         impl $name {
             /// Every reason, in the order of the reference.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            $vis const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// What it means, for the reference page.
-            pub fn text(self) -> &'static str {
+            $vis fn text(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($text),+).trim_ascii_start(),)+ }
             }
 
             /// Who acts next: `waits`, `works`, `fails` or `human`.
-            pub fn actor(self) -> &'static str {
+            $vis fn actor(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($actor),)+ }
             }
         }
@@ -269,7 +269,7 @@ mod tests {
 
     crate::reasons! {
         /// Reasons of a test.
-        pub enum Why {
+        enum Why {
             /// It rests
             Paused: waits,
             /// It builds
