@@ -1,0 +1,4 @@
+//! Group `batch`, and the pods that its Jobs make.
+
+pub mod job;
+pub mod pod;

@@ -1,0 +1,186 @@
+//! `ClusterClassClusterUpgrader`: moves one Cluster of Cluster API to the result of a plan.
+
+use domain::object::{Kind, Meta, Row, WireMeta, null_is_default};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::reference::ObjectReference;
+use crate::schema::{self, Conditions};
+use crate::wire::{Own, filled};
+
+/// The kind.
+pub const KIND: Kind = super::kind("ClusterClassClusterUpgrader", "clusterclassclusterupgraders");
+/// Annotation on an upgrader: `<version> <image id>` that it last set, so that another writer of the same Cluster is
+/// recognised. It is metadata because status does not survive `clusterctl move`.
+pub const LAST_SET_ANNOTATION: &str = "kubernetesupgraded.dimitrikoshkin.com/last-set";
+/// Index: name of the Cluster, in the upgrader's namespace.
+pub const CLUSTER_INDEX: &str = "cluster";
+/// Index: name of the plan, in the upgrader's namespace.
+pub const PLAN_INDEX: &str = "plan";
+/// The reason of `UpToDate=True`.
+pub const DONE: &str = "UpToDate";
+
+domain::reasons! {
+    /// Why a Cluster is not at the version and image of its plan.
+    pub enum Reason {
+        /// spec.paused is set
+        Paused: waits,
+        /// Cluster API is not installed in this cluster
+        ClusterAPINotInstalled: fails,
+        /// Cluster API is too old: it does not tell how far an upgrade is
+        ClusterAPIUnsupported: human,
+        /// The Cluster does not exist
+        ClusterMissing: fails,
+        /// The Cluster cannot be read
+        ClusterMalformed: human,
+        /// The Cluster has no spec.topology: only Clusters of a ClusterClass can be upgraded
+        ClusterWithoutTopology: human,
+        /// The version of the Cluster does not parse
+        ClusterVersionInvalid: human,
+        /// The Cluster is paused
+        ClusterPaused: waits,
+        /// The Cluster is being deleted
+        ClusterDeleting: waits,
+        /// The Cluster is not provisioned yet
+        ClusterNotProvisioned: waits,
+        /// spec.planRef points to another namespace
+        CrossNamespaceReference: human,
+        /// An older upgrader drives the same Cluster
+        AnotherUpgrader: waits,
+        /// Someone else sets another image for the version that this upgrader has set
+        ConflictingOwner: human,
+        /// The plan does not exist
+        PlanMissing: fails,
+        /// The plan has no result yet
+        PlanWithoutResult: waits,
+        /// The version of the plan does not parse
+        PlanVersionInvalid: human,
+        /// The machine image of the plan is gone, or is another one by now
+        ImageGone: waits,
+        /// The Cluster is at a newer version than the plan; downgrades are never asked for
+        ClusterAhead: waits,
+        /// A minor version lies between the Cluster and the plan, and has no machine image
+        NoImageForHop: waits,
+        /// A Cluster that started on this image is stalled: no other starts on it
+        ImageSuspect: waits,
+        /// The ClusterClass of the Cluster does not exist
+        ClassMissing: fails,
+        /// Cluster API has not reconciled the ClusterClass yet: it would not validate variables
+        ClassNotReconciled: waits,
+        /// The ClusterClass lists the versions that it allows, and this is none of them
+        VersionNotInClass: waits,
+        /// Neither the Cluster nor its ClusterClass knows the variable: the version is not moved
+        VariableUndefined: human,
+        /// The variable is neither a string nor a map of strings
+        VariableShapeUnsupported: human,
+        /// A group of machines overrides the variable, and would roll with its old image
+        ImageOverridden: human,
+        /// The write to the Cluster was refused: see the message for the server's words
+        Blocked: waits,
+        /// Version and image are being set
+        SettingVersion: works,
+        /// Cluster API rolls the machines
+        UpgradeInProgress: works,
+        /// Groups of machines are deferred by annotation
+        UpgradeDeferred: waits,
+        /// Cluster API cannot reconcile the topology: see the message for its words
+        TopologyReconcileFailed: fails,
+        /// No machine has moved for longer than the deadline
+        UpgradeStalled: human,
+        /// The upgrade is complete, and is watched for a moment
+        Settling: works,
+    }
+}
+
+/// Which Cluster, by which plan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Spec {
+    /// Name of the Cluster of Cluster API, in the same namespace.
+    #[schemars(length(min = 1, max = 253))]
+    pub cluster_name: Box<str>,
+    /// Name of the topology variable that takes the image id. Absent: only the version is set.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "filled")]
+    #[schemars(length(max = 256))]
+    pub topology_variable: Option<Box<str>>,
+    /// The Plan, in the same namespace; only its name is read.
+    #[schemars(schema_with = "schema::named_reference")]
+    pub plan_ref: ObjectReference,
+    /// Leaves the Cluster alone while true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+}
+
+/// What was set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The version last set on the Cluster, for example v1.36.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_set_version: Option<Box<str>>,
+    /// Conditions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Conditions,
+    /// Generation of the spec that the status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// What is kept of an upgrader.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpgraderRow {
+    /// Identity.
+    pub meta: Meta,
+    /// What is wrong with the spec; its fields are then empty.
+    pub malformed: Option<Box<str>>,
+    /// Name of the Cluster.
+    pub cluster_name: Box<str>,
+    /// The variable that takes the image id; `None` where absent or empty.
+    pub topology_variable: Option<Box<str>>,
+    /// The plan; only name and namespace are read.
+    pub plan: ObjectReference,
+    /// `spec.paused`.
+    pub paused: bool,
+    /// The annotation [`LAST_SET_ANNOTATION`].
+    pub last_set: Option<Box<str>>,
+    /// What was last written.
+    pub status: Status,
+}
+
+impl Row for UpgraderRow {
+    type Wire = Own<Spec, Status>;
+
+    fn from_wire(meta: &WireMeta, wire: Self::Wire) -> Self {
+        let (spec, status, malformed) = wire.split();
+        Self {
+            meta: meta.meta(),
+            malformed,
+            cluster_name: spec.cluster_name,
+            topology_variable: spec.topology_variable,
+            plan: spec.plan_ref,
+            paused: spec.paused.unwrap_or_default(),
+            last_set: meta.annotation(LAST_SET_ANNOTATION).map(Box::from),
+            status,
+        }
+    }
+
+    fn malformed(meta: &WireMeta, error: &str) -> Self {
+        let mut row = Self::from_wire(meta, Own::default());
+        row.malformed = Some(error.into());
+        row
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn references(&self, put: &mut dyn FnMut(&'static str, &str)) {
+        if !self.cluster_name.is_empty() {
+            put(CLUSTER_INDEX, &self.cluster_name);
+        }
+        if let Some(name) = &self.plan.name {
+            put(PLAN_INDEX, name);
+        }
+    }
+}
