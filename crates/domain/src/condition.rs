@@ -225,7 +225,12 @@ mod tests {
             reason: "Yes".into(),
             message: "".into(),
         };
-        let list = settle(&[foreign.clone()], of(Shape::ReadyOnly, &Then::<Why>::Done, ("A", "")), 1, at);
+        let list = settle(
+            std::slice::from_ref(&foreign),
+            of(Shape::ReadyOnly, &Then::<Why>::Done, ("A", "")),
+            1,
+            at,
+        );
         assert_eq!(list.len(), 2);
         assert_eq!(list[1], foreign);
     }

@@ -5,4 +5,6 @@
 pub mod condition;
 pub mod name;
 pub mod object;
+pub mod range;
 pub mod verdict;
+pub mod version;

@@ -218,7 +218,7 @@ impl WireMeta {
 }
 
 /// What the store keeps of an object: made from its wire struct, which is dropped at once.
-pub trait Row: fmt::Debug + PartialEq + Send + Sync + 'static {
+pub trait Row: fmt::Debug + Clone + PartialEq + Send + Sync + 'static {
     /// The object without `apiVersion`, `kind` and `metadata`: the fields that are read, and no more.
     type Wire: DeserializeOwned;
 

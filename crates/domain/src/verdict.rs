@@ -68,9 +68,11 @@ macro_rules! reasons {
 
         impl $name {
             /// Every reason, in the order of the reference.
+            #[allow(dead_code, reason = "a private set may not be listed")]
             $vis const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// What it means, for the reference page.
+            #[allow(dead_code, reason = "a private set may not be explained")]
             $vis fn text(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($text),+).trim_ascii_start(),)+ }
             }

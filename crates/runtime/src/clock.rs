@@ -1,0 +1,106 @@
+//! The only source of time and of jitter.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+/// Tells the time. Waiting is tokio's, so that a paused runtime moves both together.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    source: Source,
+    seed: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    System,
+    Simulated { epoch: Timestamp, origin: Instant },
+}
+
+impl Clock {
+    /// The machine's clock. `seed` varies the jitter between processes.
+    pub fn system(seed: u64) -> Self {
+        Self { source: Source::System, seed }
+    }
+
+    /// A clock that stands at `epoch` now and then follows tokio's time, which a test pauses.
+    #[allow(clippy::disallowed_methods, reason = "this is the source that everything else asks")]
+    pub fn simulated(epoch: Timestamp, seed: u64) -> Self {
+        Self { source: Source::Simulated { epoch, origin: Instant::now() }, seed }
+    }
+
+    /// Now.
+    #[allow(clippy::disallowed_methods, reason = "this is the source that everything else asks")]
+    pub fn now(&self) -> Timestamp {
+        match self.source {
+            Source::System => Timestamp::now(),
+            Source::Simulated { epoch, origin } => {
+                let gone = SignedDuration::try_from(origin.elapsed()).unwrap_or(SignedDuration::MAX);
+                epoch.checked_add(gone).unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+
+    /// Waits until a time; returns at once where it has passed.
+    pub async fn sleep_until(&self, time: Timestamp) {
+        let left = time.duration_since(self.now());
+        if let Ok(left) = Duration::try_from(left) {
+            // A timer may fire within its millisecond; looking again too early would find nothing due.
+            tokio::time::sleep(left.saturating_add(Duration::from_millis(1))).await;
+        }
+    }
+
+    /// `duration` lengthened by up to `percent` of it: always by the same for the same subject and attempt.
+    pub fn jittered(&self, duration: Duration, percent: u32, subject: &str, attempt: u32) -> Duration {
+        let mut hash = Sha256::new();
+        hash.update(self.seed.to_be_bytes());
+        hash.update(attempt.to_be_bytes());
+        hash.update(subject.as_bytes());
+        let digest = hash.finalize();
+        let share = u32::from(digest[0]) << 8 | u32::from(digest[1]);
+        duration + duration.saturating_mul(percent) / 100 * share / 0xFFFF
+    }
+}
+
+/// `time` plus `duration`, at most the end of time.
+pub fn after(time: Timestamp, duration: Duration) -> Timestamp {
+    SignedDuration::try_from(duration)
+        .ok()
+        .and_then(|duration| time.checked_add(duration).ok())
+        .unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn simulated_time_follows_tokio() {
+        let epoch: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let clock = Clock::simulated(epoch, 1);
+        clock.sleep(Duration::from_secs(90)).await;
+        assert_eq!(clock.now(), after(epoch, Duration::from_secs(90)));
+        clock.sleep_until(after(epoch, Duration::from_secs(100))).await;
+        assert!(clock.now() >= after(epoch, Duration::from_secs(100)));
+        clock.sleep_until(epoch).await;
+    }
+
+    #[test]
+    fn jitter_is_bounded_and_repeats() {
+        let clock = Clock::system(7);
+        let base = Duration::from_secs(100);
+        for attempt in 0..50 {
+            let once = clock.jittered(base, 10, "plan/ns/a", attempt);
+            assert_eq!(once, clock.jittered(base, 10, "plan/ns/a", attempt));
+            assert!(once >= base && once <= Duration::from_secs(110), "{once:?}");
+        }
+        assert_ne!(clock.jittered(base, 10, "a", 0), clock.jittered(base, 10, "b", 0));
+    }
+}

@@ -1,0 +1,315 @@
+//! One pass over one object: observe, decide, make the request of the first step, observe again, and so on until no step
+//! is left; then the status, if it changed, and the Events.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use domain::object::{ObjectKey, ObjectRef, Row};
+use domain::verdict::{Because, Note, Reason, Then, Trouble, Verdict};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::core::Core;
+use crate::answer::Refusal;
+use crate::events;
+use crate::metrics::{Metrics, Outcome};
+use crate::queue::{Ended, Item};
+use crate::request::{Patch, Place, Shell};
+use crate::room::{Applied, Report, Room, Step as _};
+
+/// Rounds of one pass; more mean that a step does not change what is observed.
+const ROUNDS: u32 = 16;
+/// How long one request of a pass may take, with everything that belongs to it.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A future whose result belongs to the pass that made it.
+pub(crate) type Errand = BoxFuture<'static, Box<dyn Any + Send>>;
+
+/// What follows for a pass.
+pub(crate) enum Next {
+    /// Wait for this.
+    Errand(Errand),
+    /// The pass is over.
+    Over(Ended, Outcome),
+}
+
+/// A room with its memory, without its types.
+pub(crate) trait AnyRoom: Send {
+    fn name(&self) -> &'static str;
+    fn keys(&self, core: &Core) -> Vec<ObjectKey>;
+    fn begin(&mut self, core: &mut Core, item: &Item) -> Next;
+    fn resume(&mut self, core: &mut Core, item: &Item, came: Box<dyn Any + Send>) -> Next;
+}
+
+/// A room with its memory.
+pub(crate) struct Holder<R: Room> {
+    room: R,
+    shell: Shell,
+    metrics: Metrics,
+    instance: Box<str>,
+    dry_run: bool,
+    memory: BTreeMap<ObjectKey, R::Memory>,
+    reasons: BTreeMap<ObjectKey, &'static str>,
+    rounds: BTreeMap<ObjectKey, u32>,
+}
+
+/// What an errand brings back.
+enum Came<R: Room> {
+    Step(R::Step, Result<Applied<R::Answer>, Refusal>),
+    Panicked(String),
+    Status { answer: Result<R::Row, Refusal>, notes: Vec<Note>, over: (Ended, Outcome) },
+    Noted { over: (Ended, Outcome) },
+}
+
+impl<R: Room> Holder<R> {
+    pub(crate) fn new(room: R, shell: Shell, metrics: Metrics, instance: Box<str>, dry_run: bool) -> Self {
+        Self {
+            room,
+            shell,
+            metrics,
+            instance,
+            dry_run,
+            memory: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+        }
+    }
+
+    fn round(&mut self, core: &mut Core, item: &Item) -> Next {
+        let now = core.clock.now();
+        let Some(row) = core.store.snapshot().get::<R::Row>(&item.key) else {
+            return self.forget(core, item);
+        };
+        let memory = self.memory.entry(item.key.clone()).or_default();
+        let room = &self.room;
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            let observed = room.observe(core.store.snapshot(), row, memory, now);
+            let verdict = room.decide(&observed, now);
+            (observed, verdict)
+        }));
+        let (observed, mut verdict) = match decided {
+            Ok(decided) => decided,
+            Err(panic) => return self.panicked(item, &words(panic.as_ref())),
+        };
+        let rounds = self.rounds.get(&item.key).copied().unwrap_or(0);
+        let Some(step) = verdict.steps.first().cloned() else {
+            let over = (Ended::Well(verdict.recheck), outcome(&verdict.then));
+            return self.report(core, item, &observed, &verdict, over);
+        };
+        if self.dry_run && step.writes() {
+            verdict.then = Then::Wait(Because::new(
+                R::Reason::of_trouble(Trouble::DryRun),
+                format!("dry run: would {step}"),
+            ));
+            let over = (Ended::Well(verdict.recheck), Outcome::Waiting);
+            return self.report(core, item, &observed, &verdict, over);
+        }
+        if rounds >= ROUNDS {
+            let message = format!("{step} was repeated without effect");
+            verdict.then = Then::Failed(Because::new(R::Reason::of_trouble(Trouble::InternalError), message));
+            return self.report(core, item, &observed, &verdict, (BADLY, Outcome::Failed));
+        }
+        self.rounds.insert(item.key.clone(), rounds + 1);
+        if step.writes() {
+            tracing::info!(controller = R::NAME, object = %item.key, step = %step, "Taking a step");
+        } else {
+            tracing::debug!(controller = R::NAME, object = %item.key, step = %step, "Reading");
+        }
+        let errand = self.room.apply(self.shell.clone(), step.clone());
+        Next::Errand(Box::pin(async move {
+            let came = match tokio::time::timeout(DEADLINE, AssertUnwindSafe(errand).catch_unwind()).await {
+                Ok(Ok(answer)) => Came::<R>::Step(step, answer),
+                Ok(Err(panic)) => Came::Panicked(words(panic.as_ref())),
+                Err(_) => {
+                    let message = format!("no result within {} s", DEADLINE.as_secs());
+                    Came::Step(step, Err(Refusal::Unavailable { message, retry_after: None }))
+                }
+            };
+            Box::new(came) as Box<dyn Any + Send>
+        }))
+    }
+
+    /// A refusal that the room leaves to us: nothing is said of lost races, and of passing troubles only when they last.
+    fn refused(&mut self, core: &mut Core, item: &Item, step: &R::Step, refusal: &Refusal) -> Next {
+        let attempts = core.queue.attempts(item);
+        let retry_after = match refusal {
+            Refusal::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        };
+        let ended = Ended::Badly { retry_after };
+        tracing::warn!(controller = R::NAME, object = %item.key, step = %step, error = %refusal, attempts, "Step refused");
+        let trouble = match (refusal, refusal.trouble()) {
+            (_, None) => return self.over(item, ended, Outcome::Conflict),
+            (Refusal::TestFailed(_) | Refusal::Unavailable { .. }, Some(_)) if attempts < 1 => {
+                return self.over(item, ended, Outcome::Conflict);
+            }
+            (_, Some(trouble)) => trouble,
+        };
+        let now = core.clock.now();
+        let Some(row) = core.store.snapshot().get::<R::Row>(&item.key) else {
+            return self.forget(core, item);
+        };
+        let memory = self.memory.entry(item.key.clone()).or_default();
+        let observed = self.room.observe(core.store.snapshot(), row, memory, now);
+        let because = Because::new(R::Reason::of_trouble(trouble), format!("cannot {step}: {refusal}"));
+        self.report(core, item, &observed, &Verdict::failed(because), (ended, Outcome::Failed))
+    }
+
+    fn report(
+        &mut self,
+        core: &Core,
+        item: &Item,
+        observed: &R::Observed,
+        verdict: &Verdict<R::Step, R::Reason>,
+        over: (Ended, Outcome),
+    ) -> Next {
+        let new = verdict.then.because().map(|because| because.reason.name());
+        let old = self.reasons.get(&item.key).copied();
+        if old != new {
+            self.metrics.reason_changed(R::NAME, old, new);
+            match new {
+                Some(new) => self.reasons.insert(item.key.clone(), new),
+                None => self.reasons.remove(&item.key),
+            };
+        }
+        let (room, now) = (&self.room, core.clock.now());
+        let report = catch_unwind(AssertUnwindSafe(|| room.report(observed, verdict, now)));
+        let Report { status, notes } = match report {
+            Ok(report) => report,
+            Err(panic) => return self.panicked(item, &words(panic.as_ref())),
+        };
+        let status = if self.dry_run { status.and_then(conditions_only) } else { status };
+        let Some(status) = status else { return self.note(core, item, notes, over) };
+        let Some(row) = core.store.snapshot().get::<R::Row>(&item.key) else {
+            return self.over(item, over.0, over.1);
+        };
+        // The uid refuses the write where the object was replaced by a namesake.
+        let body = json!({"metadata": {"uid": row.meta().uid}, "status": status});
+        let (shell, key) = (self.shell.clone(), item.key.clone());
+        Next::Errand(Box::pin(async move {
+            let answer =
+                shell.patch::<R::Row>(&Place::of(R::KIND), &key, Some("status"), &Patch::Merge(body)).await;
+            Box::new(Came::<R>::Status { answer, notes, over }) as Box<dyn Any + Send>
+        }))
+    }
+
+    fn note(&mut self, core: &Core, item: &Item, notes: Vec<Note>, over: (Ended, Outcome)) -> Next {
+        let row = core.store.snapshot().get::<R::Row>(&item.key);
+        let (Some(row), false) = (row, notes.is_empty()) else { return self.over(item, over.0, over.1) };
+        let regarding = ObjectRef::of(R::KIND, row.meta());
+        let (shell, now, instance) = (self.shell.clone(), core.clock.now(), self.instance.clone());
+        Next::Errand(Box::pin(async move {
+            for note in notes {
+                events::publish(&shell, R::NAME, &instance, &regarding, &note, now).await;
+            }
+            Box::new(Came::<R>::Noted { over }) as Box<dyn Any + Send>
+        }))
+    }
+
+    fn over(&mut self, item: &Item, ended: Ended, outcome: Outcome) -> Next {
+        self.rounds.remove(&item.key);
+        Next::Over(ended, outcome)
+    }
+
+    fn panicked(&mut self, item: &Item, words: &str) -> Next {
+        tracing::error!(controller = R::NAME, object = %item.key, panic = words, "Pass panicked");
+        self.over(item, BADLY, Outcome::Panicked)
+    }
+
+    fn forget(&mut self, core: &mut Core, item: &Item) -> Next {
+        self.memory.remove(&item.key);
+        if let Some(old) = self.reasons.remove(&item.key) {
+            self.metrics.reason_changed(R::NAME, Some(old), None);
+        }
+        core.queue.forget(item);
+        self.over(item, Ended::Well(None), Outcome::Done)
+    }
+}
+
+const BADLY: Ended = Ended::Badly { retry_after: None };
+
+impl<R: Room> AnyRoom for Holder<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn keys(&self, core: &Core) -> Vec<ObjectKey> {
+        let table = core.store.snapshot().table::<R::Row>();
+        table.into_iter().flat_map(|table| table.iter().map(|row| row.meta().key.clone())).collect()
+    }
+
+    fn begin(&mut self, core: &mut Core, item: &Item) -> Next {
+        self.rounds.remove(&item.key);
+        self.round(core, item)
+    }
+
+    fn resume(&mut self, core: &mut Core, item: &Item, came: Box<dyn Any + Send>) -> Next {
+        let Ok(came) = came.downcast::<Came<R>>() else {
+            return self.panicked(item, "an errand of another room");
+        };
+        match *came {
+            Came::Step(step, Ok(applied)) => {
+                for effect in applied.effects {
+                    effect(core);
+                }
+                if let Some(answer) = applied.answer {
+                    let memory = self.memory.entry(item.key.clone()).or_default();
+                    self.room.learn(memory, &step, Ok(answer), core.clock.now());
+                }
+                self.round(core, item)
+            }
+            Came::Step(step, Err(refusal)) => {
+                let memory = self.memory.entry(item.key.clone()).or_default();
+                if self.room.learn(memory, &step, Err(&refusal), core.clock.now()) {
+                    self.round(core, item)
+                } else {
+                    self.refused(core, item, &step, &refusal)
+                }
+            }
+            Came::Panicked(words) => self.panicked(item, &words),
+            Came::Status { answer: Ok(row), notes, over } => {
+                core.wrote(row);
+                self.note(core, item, notes, over)
+            }
+            Came::Status { answer: Err(Refusal::NotFound | Refusal::Conflict), over, .. } => {
+                // Deleted, or replaced by a namesake: the watch will say.
+                self.over(item, over.0, over.1)
+            }
+            Came::Status { answer: Err(refusal), .. } => {
+                tracing::warn!(controller = R::NAME, object = %item.key, error = %refusal, "Status refused");
+                let retry_after = match refusal {
+                    Refusal::Unavailable { retry_after, .. } => retry_after,
+                    _ => None,
+                };
+                self.over(item, Ended::Badly { retry_after }, Outcome::Failed)
+            }
+            Came::Noted { over } => self.over(item, over.0, over.1),
+        }
+    }
+}
+
+fn outcome<R>(then: &Then<R>) -> Outcome {
+    match then {
+        Then::Done => Outcome::Done,
+        Then::Wait(_) => Outcome::Waiting,
+        Then::Failed(_) => Outcome::Failed,
+    }
+}
+
+/// With `--dry-run` the status fields of the original are left to whoever acts.
+fn conditions_only(status: Value) -> Option<Value> {
+    let Value::Object(fields) = status else { return None };
+    let kept: serde_json::Map<String, Value> = fields
+        .into_iter()
+        .filter(|(name, _)| matches!(name.as_str(), "conditions" | "observedGeneration"))
+        .collect();
+    (!kept.is_empty()).then_some(Value::Object(kept))
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no words".to_owned())
+}

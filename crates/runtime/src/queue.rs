@@ -1,0 +1,195 @@
+//! Which key is looked at next: first in, first out, with due times, attempts and growing delays per key.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use domain::object::ObjectKey;
+use jiff::Timestamp;
+
+use crate::clock::{Clock, after};
+
+/// First delay after a failure, and its limit.
+const DELAY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+
+/// An object of a room: the room's place in the table of rooms, and the object's key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Item {
+    /// Place in the table of rooms.
+    pub(crate) room: usize,
+    /// The object.
+    pub(crate) key: ObjectKey,
+}
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Look again at this time, if any.
+    Well(Option<Timestamp>),
+    /// Look again after a delay that grows with each failure, but not before the server's wish.
+    Badly {
+        /// Seconds that the server asked to wait.
+        retry_after: Option<u32>,
+    },
+}
+
+/// Items waiting to be looked at. No item is given out twice at a time.
+#[derive(Default)]
+pub(crate) struct Queue {
+    ready: VecDeque<Item>,
+    queued: BTreeSet<Item>,
+    running: BTreeMap<Item, bool>,
+    due: BTreeSet<(Timestamp, Item)>,
+    due_at: BTreeMap<Item, Timestamp>,
+    attempts: BTreeMap<Item, u32>,
+}
+
+impl Queue {
+    /// Something changed: look as soon as possible. While the item is being looked at, this asks for one more look.
+    pub(crate) fn add(&mut self, item: Item) {
+        if let Some(again) = self.running.get_mut(&item) {
+            *again = true;
+        } else if self.queued.insert(item.clone()) {
+            self.ready.push_back(item);
+        }
+    }
+
+    /// Moves what is due to the end of the line.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        while let Some((time, item)) = self.due.first().cloned()
+            && time <= now
+        {
+            self.due.remove(&(time, item.clone()));
+            self.due_at.remove(&item);
+            self.add(item);
+        }
+    }
+
+    /// The next item, which is running from now on.
+    pub(crate) fn take(&mut self) -> Option<Item> {
+        let item = self.ready.pop_front()?;
+        self.queued.remove(&item);
+        self.running.insert(item.clone(), false);
+        Some(item)
+    }
+
+    /// The pass of an item ended.
+    pub(crate) fn done(&mut self, item: &Item, ended: Ended, clock: &Clock) {
+        let again = self.running.remove(item).unwrap_or(false);
+        let due = match ended {
+            Ended::Well(due) => {
+                self.attempts.remove(item);
+                due
+            }
+            Ended::Badly { retry_after } => {
+                let attempt = self.attempts.entry(item.clone()).or_insert(0);
+                *attempt = attempt.saturating_add(1);
+                let delay = DELAY.0.saturating_mul(1 << (*attempt - 1).min(10)).min(DELAY.1);
+                let delay = clock.jittered(delay, 10, &item.key.to_string(), *attempt);
+                let wish = Duration::from_secs(u64::from(retry_after.unwrap_or(0)));
+                Some(after(clock.now(), delay.max(wish)))
+            }
+        };
+        self.forget_due(item);
+        if let Some(time) = due {
+            self.due.insert((time, item.clone()));
+            self.due_at.insert(item.clone(), time);
+        }
+        if again {
+            self.add(item.clone());
+        }
+    }
+
+    /// The object is gone: nothing is remembered of it.
+    pub(crate) fn forget(&mut self, item: &Item) {
+        self.forget_due(item);
+        self.attempts.remove(item);
+    }
+
+    /// Failures in a row.
+    pub(crate) fn attempts(&self, item: &Item) -> u32 {
+        self.attempts.get(item).copied().unwrap_or(0)
+    }
+
+    /// When the next item falls due.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(time, _)| *time)
+    }
+
+    /// Items that could be looked at now.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Whether nothing could be looked at now.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    fn forget_due(&mut self, item: &Item) {
+        if let Some(time) = self.due_at.remove(item) {
+            self.due.remove(&(time, item.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(name: &str) -> Item {
+        Item { room: 0, key: ObjectKey::new("ns", name) }
+    }
+
+    fn clock() -> Clock {
+        Clock::simulated(Timestamp::from_second(1_000).unwrap(), 1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_in_first_out_and_never_twice() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "a", "c"] {
+            queue.add(item(name));
+        }
+        assert_eq!(queue.take(), Some(item("a")));
+        queue.add(item("a"));
+        queue.add(item("a"));
+        assert_eq!((queue.take(), queue.take(), queue.take()), (Some(item("b")), Some(item("c")), None));
+        queue.done(&item("a"), Ended::Well(None), &clock());
+        assert_eq!((queue.take(), queue.take()), (Some(item("a")), None), "one more look, not two");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_wait_longer_each_time_and_success_starts_over() {
+        let (mut queue, clock) = (Queue::default(), clock());
+        let mut delays = Vec::new();
+        for _ in 0..8 {
+            queue.add(item("a"));
+            let taken = queue.take().unwrap();
+            queue.done(&taken, Ended::Badly { retry_after: None }, &clock);
+            delays.push(queue.next_due().unwrap().duration_since(clock.now()).as_secs());
+        }
+        assert!(delays[0] >= 5 && delays[0] <= 6, "{delays:?}");
+        assert!(delays.windows(2).all(|pair| pair[0] <= pair[1] + 30), "{delays:?}");
+        assert!(delays[7] >= 300 && delays[7] <= 330, "{delays:?}");
+        queue.add(item("a"));
+        let taken = queue.take().unwrap();
+        queue.done(&taken, Ended::Well(None), &clock);
+        assert_eq!((queue.attempts(&item("a")), queue.next_due()), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn due_items_come_when_they_are_due_and_the_servers_wish_is_kept() {
+        let (mut queue, clock) = (Queue::default(), clock());
+        queue.add(item("a"));
+        let taken = queue.take().unwrap();
+        queue.done(&taken, Ended::Badly { retry_after: Some(60) }, &clock);
+        queue.tick(after(clock.now(), Duration::from_secs(59)));
+        assert!(queue.is_empty());
+        queue.tick(after(clock.now(), Duration::from_secs(60)));
+        assert_eq!(queue.len(), 1);
+        queue.forget(&item("a"));
+        assert_eq!(queue.attempts(&item("a")), 0);
+    }
+}
