@@ -15,8 +15,9 @@
 //! are errors), so only its versions are used here.
 //!
 //! Everything that Masterminds 3.2.1 accepts is accepted with the same meaning, `^*` as `^0.0.0` included, but for what
-//! only a slip in its expressions lets pass: a single `|` inside of a number, where `1||2 - 3` without spaces would mean
-//! `>=1 || 2 <=3`. Accepted beyond it: a hyphen range after white space (`!=1.27.3 1.27 - 1.28`).
+//! only slips in its expressions let pass: garbage after a wildcard (`1.x.2x`), and `|` as a digit, by which `1||2 - 3`
+//! without spaces means `>=1 || 2 <=3` there and `1 || 2 - 3` here. Accepted beyond it: a hyphen range after white space
+//! (`!=1.27.3 1.27 - 1.28`).
 
 mod evaluate;
 mod parse;

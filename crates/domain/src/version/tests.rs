@@ -137,8 +137,8 @@ proptest! {
         text in "v?[0-9]{1,2}\\.[0-9]{1,3}\\.[0-9]{1,3}(-[0-9A-Za-z.-]{1,6})?(\\+[0-9A-Za-z.-]{1,6})?"
     ) {
         if let Ok(version) = KubernetesVersion::parse_strict(&text) {
-            prop_assert_eq!(KubernetesVersion::parse_lenient(&text).as_ref(), Ok(&version));
-            prop_assert_eq!(version.to_string().parse().as_ref(), Ok(&version));
+            prop_assert_eq!(KubernetesVersion::parse_lenient(&text), Ok(version.clone()));
+            prop_assert_eq!(version.to_string().parse(), Ok(version));
         }
     }
 }
