@@ -145,6 +145,13 @@ pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Conditio
     conditions.iter().find(|condition| condition.type_ == type_)
 }
 
+/// The condition of a type, where its status or reason is not what it was: what an Event tells of.
+pub fn changed<'a>(before: &[Condition], after: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    let new = find(after, type_)?;
+    let same = find(before, type_).is_some_and(|old| old.status == new.status && old.reason == new.reason);
+    (!same).then_some(new)
+}
+
 /// Kubernetes keeps times to the second; comparing finer ones would write the same status again.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     time.checked_sub(i64::from(time.subsec_nanosecond()).nanoseconds()).unwrap_or(time)

@@ -19,6 +19,7 @@ mod queue;
 pub mod request;
 pub mod room;
 pub mod rules;
+pub mod status;
 pub mod store;
 mod watch;
 

@@ -1,0 +1,87 @@
+//! `Plan`: the newest machine image in a range, among those that a selector picks.
+//!
+//! *Reads* the MachineImages of its namespace. *Writes* its own status and nothing else. An image counts once it has an id.
+//! Of two images of one version the younger counts, then the first by name, so that the choice does not depend on the
+//! order of a list. A result that no longer holds is cleared.
+
+mod apply;
+mod decide;
+mod observe;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use api::upgrader::machine_image::{self, MachineImageRow};
+use api::upgrader::plan::{KIND, PlanRow, Reason};
+use domain::object::{Kind, ObjectKey, Row as _};
+use domain::verdict::Verdict;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use runtime::answer::Refusal;
+use runtime::engine::Registrar;
+use runtime::request::Shell;
+use runtime::room::{Applied, Report, Room};
+use runtime::rules::Rule;
+use runtime::store::Snapshot;
+
+pub use self::apply::Step;
+pub use self::observe::{Candidate, Observed};
+
+/// The controller of plans.
+#[derive(Debug, Default)]
+pub struct PlanRoom;
+
+impl Room for PlanRoom {
+    const NAME: &'static str = "plan";
+    const MANAGER: &'static str = "kubernetes-upgrader-plan";
+    const KIND: Kind = KIND;
+    const RULES: &'static [Rule] = &[
+        Rule::new(KIND.group, "plans", &["list", "watch"]),
+        Rule::new(KIND.group, "plans/status", &["patch"]),
+        Rule::new(KIND.group, "machineimages", &["list", "watch"]),
+        runtime::EVENTS_RULE,
+    ];
+    type Row = PlanRow;
+    type Observed = Observed;
+    type Step = Step;
+    type Answer = ();
+    type Memory = ();
+    type Reason = Reason;
+
+    fn watches(registrar: &mut Registrar<'_>) {
+        registrar.watch::<MachineImageRow>(machine_image::KIND, plans_of);
+    }
+
+    fn observe(&self, snapshot: Snapshot<'_>, row: &PlanRow, (): &mut (), _: Timestamp) -> Observed {
+        observe::observe(snapshot, row)
+    }
+
+    fn decide(&self, observed: &Observed, _: Timestamp) -> Verdict<Step, Reason> {
+        decide::decide(observed)
+    }
+
+    fn report(&self, observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
+        status::report(observed, verdict, now)
+    }
+
+    fn apply(&self, _: Shell, step: Step) -> BoxFuture<'static, Result<Applied<()>, Refusal>> {
+        match step {}
+    }
+}
+
+/// Every plan of the namespace may choose this image, or may have chosen it.
+fn plans_of(
+    snapshot: Snapshot<'_>,
+    image: &ObjectKey,
+    before: Option<&MachineImageRow>,
+    after: Option<&MachineImageRow>,
+) -> Vec<ObjectKey> {
+    let counts = |row: &MachineImageRow| {
+        (row.version.clone(), row.id.clone(), row.labels.clone(), row.meta.uid.clone(), row.meta.deleting)
+    };
+    if before.map(counts) == after.map(counts) {
+        return Vec::new();
+    }
+    let plans = snapshot.in_namespace::<PlanRow>(&image.namespace);
+    plans.map(|plan| plan.meta().key.clone()).collect()
+}
