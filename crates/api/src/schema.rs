@@ -2,6 +2,7 @@
 
 use domain::condition::Condition;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
 
 use crate::interval::Interval;
 use crate::reference::ObjectReference;
@@ -57,17 +58,73 @@ pub fn pod_spec(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "format": POD_SPEC_FORMAT})
 }
 
-/// A version range: the grammar is checked by the controller, which names what is wrong.
-pub fn version_range(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({"type": "string", "minLength": 1, "maxLength": 1024})
-}
-
 /// As [`interval`], at least 10 seconds.
 pub fn poll_interval(generator: &mut SchemaGenerator) -> Schema {
-    interval(generator)
+    with_rules(interval(generator), &[AT_LEAST_10S])
+}
+
+/// A version range: its grammar is checked by the controller, which says what is wrong.
+pub fn version_range(_: &mut SchemaGenerator) -> Schema {
+    let schema = json_schema!({"type": "string", "minLength": 1, "maxLength": 1024});
+    with_rules(schema, &[RANGE])
 }
 
 /// A reference that must name an object.
 pub fn named_reference(generator: &mut SchemaGenerator) -> Schema {
-    generator.subschema_for::<ObjectReference>()
+    with_rules(generator.subschema_for::<ObjectReference>(), &[NAMED])
+}
+
+/// An http or https URL.
+pub fn url(_: &mut SchemaGenerator) -> Schema {
+    let schema = json_schema!({"type": "string", "minLength": 1, "maxLength": 2048});
+    with_rules(schema, &[HTTP_URL])
+}
+
+/// A CEL rule of a schema. Kubernetes ratchets it: an object that breaks it already may be written as long as the part
+/// that the rule stands at does not change. A rule that must tell create from update says so with `optional_old_self`,
+/// and then ratchets itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The expression.
+    pub rule: &'static str,
+    /// What the user reads.
+    pub message: &'static str,
+    /// `oldSelf` is an optional: absent on create.
+    pub optional_old_self: bool,
+}
+
+const AT_LEAST_10S: Rule = Rule {
+    rule: "(type(self) == string ? duration(self) : duration(string(self) + 'ns')) >= duration('10s')",
+    message: "must be at least 10s",
+    optional_old_self: false,
+};
+const RANGE: Rule = Rule {
+    rule: "self.matches('[0-9xX*]')",
+    message: "must be a version range such as v1.36.x",
+    optional_old_self: false,
+};
+const NAMED: Rule =
+    Rule { rule: "has(self.name) && self.name != ''", message: "name must be set", optional_old_self: false };
+const HTTP_URL: Rule = Rule {
+    rule: r"self.matches('^https?://[^/\\s]+(/\\S*)?$')",
+    message: "must be an http or https URL",
+    optional_old_self: false,
+};
+
+/// Adds rules to a schema.
+pub fn with_rules(mut schema: Schema, rules: &[Rule]) -> Schema {
+    let rules: Vec<Value> = rules.iter().map(Rule::render).collect();
+    schema.insert("x-kubernetes-validations".to_owned(), Value::Array(rules));
+    schema
+}
+
+impl Rule {
+    /// The entry of `x-kubernetes-validations`.
+    pub fn render(&self) -> Value {
+        let mut entry = json!({"rule": self.rule, "message": self.message});
+        if self.optional_old_self {
+            entry["optionalOldSelf"] = json!(true);
+        }
+        entry
+    }
 }

@@ -54,10 +54,7 @@ domain::reasons! {
 pub struct Spec {
     /// URL of a Packages file of a Debian repository, for example
     /// <https://pkgs.k8s.io/core:/stable:/v1.36/deb/Packages>.
-    #[schemars(length(min = 1, max = 2048), extend("x-kubernetes-validations" = [{
-        "rule": "self.matches('^https?://[^/\\\\s]+')",
-        "message": "must be an http or https URL of a Packages file",
-    }]))]
+    #[schemars(schema_with = "schema::url")]
     pub url: Box<str>,
     /// Only packages of exactly this architecture count, for example amd64. Empty means any.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "filled")]

@@ -11,7 +11,7 @@ use super::machine_image_syncer;
 use crate::clusterctl;
 use crate::pod_template::{Containers, PodSpec, containers};
 use crate::reference::ObjectReference;
-use crate::schema::{self, Conditions};
+use crate::schema::{self, Conditions, Rule};
 use crate::selector::Labels;
 use crate::wire::{Own, Part, filled, text};
 
@@ -37,6 +37,15 @@ pub const CREATED: &str = "Created";
 pub const FAILED: &str = "Failed";
 /// The reason of `Ready=True`.
 pub const DONE: &str = "ImageAvailable";
+
+/// Rules of a machine image's spec beyond those of a template's, which needs no version: one must be given, and cannot be
+/// taken away; an object without one that exists already may be written as it is.
+pub const SPEC_RULES: &[Rule] = &[Rule {
+    rule: "(has(self.version) && self.version != '') || \
+           (oldSelf.hasValue() && !(has(oldSelf.value().version) && oldSelf.value().version != ''))",
+    message: "version must be set",
+    optional_old_self: true,
+}];
 
 domain::reasons! {
     /// Why an image is not there.

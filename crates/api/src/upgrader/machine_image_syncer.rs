@@ -61,7 +61,7 @@ domain::reasons! {
 pub struct Spec {
     /// Range of versions that get a machine image: the newest version of the source in it, for example v1.36.x or
     /// >=1.35.2 <1.37.
-    #[schemars(length(min = 1, max = 1024), schema_with = "schema::version_range")]
+    #[schemars(schema_with = "schema::version_range")]
     pub version_range: Box<str>,
     /// The object whose status.versions lists the available versions: a `DebianRepositorySource`, or any kind with that
     /// field, in the same namespace.

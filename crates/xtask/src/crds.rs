@@ -1,0 +1,209 @@
+//! `config/crd`: the CRDs of our kinds.
+
+use std::path::Path;
+
+use api::clusterctl;
+use api::schema::Rule;
+use api::upgrader::{
+    GROUP, VERSION, cluster_upgrader, debian_repository_source, machine_image, machine_image_syncer,
+    machine_image_template, plan,
+};
+use domain::object::Kind;
+use serde_json::{Value, json};
+
+use crate::{Error, Files, structural, yaml};
+
+const FOLDER: &str = "config/crd";
+/// The original's category of v0.5.0, and the one since v0.6.0.
+const CATEGORIES: [&str; 2] = ["cluster-api", "cluster-upgrader"];
+
+/// A printer column: name, `JSONPath` and whether it is shown by `-o wide` only.
+type Column = (&'static str, &'static str, bool);
+
+const READY: Column = ("Ready", ".status.conditions[?(@.type==\"Ready\")].status", false);
+const UP_TO_DATE: Column = ("Up To Date", ".status.conditions[?(@.type==\"UpToDate\")].status", false);
+const REASON: Column = ("Reason", ".status.conditions[?(@.type==\"Ready\")].reason", false);
+const WAITS_FOR: Column = ("Reason", ".status.conditions[?(@.type==\"UpToDate\")].reason", false);
+const MESSAGE: Column = ("Message", ".status.conditions[?(@.type==\"Ready\")].message", true);
+
+/// One CRD.
+struct Crd {
+    kind: Kind,
+    /// Short name for kubectl.
+    short: &'static str,
+    description: &'static str,
+    /// The original's columns first, in their order. The API server shows Age by itself only where there are none.
+    columns: &'static [Column],
+    spec: fn() -> Result<Value, Error>,
+    status: fn() -> Result<Value, Error>,
+    /// Rules of the spec that do not hold wherever its type is used.
+    rules: &'static [Rule],
+}
+
+const CRDS: [Crd; 6] = [
+    Crd {
+        kind: debian_repository_source::KIND,
+        short: "debsrc",
+        description: "DebianRepositorySource lists the versions of Kubernetes in a Debian package repository.",
+        columns: &[
+            ("Latest Version", ".status.versions[-1:]", false),
+            READY,
+            REASON,
+            ("URL", ".spec.url", true),
+            MESSAGE,
+        ],
+        spec: structural::of::<debian_repository_source::Spec>,
+        status: structural::of::<debian_repository_source::Status>,
+        rules: &[],
+    },
+    Crd {
+        kind: machine_image_template::KIND,
+        short: "mimgtmpl",
+        description: "MachineImageTemplate is what a MachineImageSyncer makes its MachineImages from.",
+        columns: &[],
+        spec: structural::of::<machine_image_template::Spec>,
+        status: structural::of::<machine_image_template::Status>,
+        rules: &[],
+    },
+    Crd {
+        kind: machine_image_syncer::KIND,
+        short: "mimgsync",
+        description: "MachineImageSyncer makes a MachineImage for the newest version of a source in its range.",
+        columns: &[("Latest Version", ".status.latestVersion", false), READY, UP_TO_DATE, WAITS_FOR, MESSAGE],
+        spec: structural::of::<machine_image_syncer::Spec>,
+        status: structural::of::<machine_image_syncer::Status>,
+        rules: &[],
+    },
+    Crd {
+        kind: machine_image::KIND,
+        short: "mimg",
+        description: "MachineImage is a machine image with one version of Kubernetes, and the Job that builds it.",
+        columns: &[
+            ("ID", ".spec.id", false),
+            ("Version", ".spec.version", false),
+            ("Ready", ".status.ready", false),
+            ("Phase", ".status.phase", false),
+            REASON,
+            MESSAGE,
+        ],
+        spec: structural::of::<machine_image::Spec>,
+        status: structural::of::<machine_image::Status>,
+        rules: machine_image::SPEC_RULES,
+    },
+    Crd {
+        kind: plan::KIND,
+        short: "kubeplan",
+        description: "Plan chooses the machine image to roll out: the newest one that is selected and in its range.",
+        columns: &[
+            ("Version Range", ".spec.versionRange", false),
+            ("Latest Version", ".status.machineImageDetails.version", false),
+            ("Phase", ".status.phase", false),
+            READY,
+            UP_TO_DATE,
+            WAITS_FOR,
+            MESSAGE,
+        ],
+        spec: structural::of::<plan::Spec>,
+        status: structural::of::<plan::Status>,
+        rules: &[],
+    },
+    Crd {
+        kind: cluster_upgrader::KIND,
+        short: "ccup",
+        description: "ClusterClassClusterUpgrader moves one Cluster of Cluster API to the result of a Plan.",
+        columns: &[
+            ("Cluster Name", ".spec.clusterName", false),
+            ("Latest Set Version", ".status.latestSetVersion", false),
+            READY,
+            UP_TO_DATE,
+            WAITS_FOR,
+            MESSAGE,
+        ],
+        spec: structural::of::<cluster_upgrader::Spec>,
+        status: structural::of::<cluster_upgrader::Status>,
+        rules: &[],
+    },
+];
+
+/// The CRDs, and the kustomization that lists them.
+pub fn generate() -> Result<Files, Error> {
+    let mut files = Files::new();
+    let mut resources = Vec::new();
+    for crd in &CRDS {
+        let name = format!("bases/{GROUP}_{}.yaml", crd.kind.plural);
+        files.insert(Path::new(FOLDER).join(&name), yaml::file(&[crd.render()?])?);
+        resources.push(name);
+    }
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": resources,
+    });
+    files.insert(Path::new(FOLDER).join("kustomization.yaml"), yaml::file(&[kustomization])?);
+    Ok(files)
+}
+
+impl Crd {
+    fn render(&self) -> Result<Value, Error> {
+        let Self { kind, short, description, columns, .. } = self;
+        let mut spec = (self.spec)()?;
+        if !self.rules.is_empty() {
+            spec["x-kubernetes-validations"] = self.rules.iter().map(Rule::render).collect();
+        }
+        let mut version = json!({
+            "name": VERSION,
+            "served": true,
+            "storage": true,
+            "subresources": {"status": {}},
+            "schema": {"openAPIV3Schema": {
+                "description": description,
+                "type": "object",
+                "properties": {
+                    "apiVersion": {"type": "string"},
+                    "kind": {"type": "string"},
+                    "metadata": {"type": "object"},
+                    "spec": spec,
+                    "status": (self.status)()?,
+                },
+            }},
+        });
+        if !columns.is_empty() {
+            version["additionalPrinterColumns"] =
+                columns.iter().map(|column| render_column(*column)).chain([age()]).collect();
+        }
+        Ok(json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {
+                "name": format!("{}.{GROUP}", kind.plural),
+                // clusterctl moves what is of a labelled CRD; the hierarchy takes what the object owns along.
+                "labels": {clusterctl::LABEL: "", clusterctl::MOVE_HIERARCHY_LABEL: ""},
+            },
+            "spec": {
+                "group": GROUP,
+                "scope": "Namespaced",
+                "names": {
+                    "kind": kind.kind,
+                    "listKind": format!("{}List", kind.kind),
+                    "plural": kind.plural,
+                    "singular": kind.kind.to_lowercase(),
+                    "shortNames": [short],
+                    "categories": CATEGORIES,
+                },
+                "versions": [version],
+            },
+        }))
+    }
+}
+
+fn render_column((name, path, wide): Column) -> Value {
+    let mut column = json!({"name": name, "type": "string", "jsonPath": path});
+    if wide {
+        column["priority"] = json!(1);
+    }
+    column
+}
+
+fn age() -> Value {
+    json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"})
+}

@@ -1,0 +1,68 @@
+//! From a derived schema to a structural one, which is all that a CRD may hold.
+
+use api::schema::POD_SPEC_FORMAT;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use crate::{Error, pod_spec};
+
+/// The structural schema of a type.
+pub fn of<T: JsonSchema>() -> Result<Value, Error> {
+    let settings = SchemaSettings::openapi3().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    structural(settings.into_generator().into_root_schema_for::<T>().to_value())
+}
+
+/// Optional means nullable, descriptions are plain text, and what only describes Rust goes: titles, defaults (a default
+/// would be written into users' objects) and formats of unsigned integers.
+fn structural(schema: Value) -> Result<Value, Error> {
+    let Value::Object(mut schema) = schema else { return Ok(schema) };
+    if schema.get("format").is_some_and(|format| format == POD_SPEC_FORMAT) {
+        let Value::Object(mut pod_spec) = pod_spec::schema()? else {
+            return Err(Error::Content("the schema of PodSpec is not an object".to_owned()));
+        };
+        let description = schema.get("description").and_then(Value::as_str).map(plain);
+        pod_spec.extend(description.map(|text| ("description".to_owned(), json!(text))));
+        return Ok(Value::Object(pod_spec));
+    }
+    for keyword in ["title", "default"] {
+        schema.remove(keyword);
+    }
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = plain(description);
+    }
+    let required: Vec<Value> = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        let old = std::mem::take(properties);
+        for (name, property) in old {
+            let mut property = structural(property)?;
+            if let (false, Some(of)) = (required.contains(&json!(name)), property.as_object_mut()) {
+                of.insert("nullable".to_owned(), json!(true));
+            }
+            properties.insert(name, property);
+        }
+    }
+    for keyword in ["items", "additionalProperties"] {
+        if let Some(of) = schema.remove(keyword) {
+            schema.insert(keyword.to_owned(), structural(of)?);
+        }
+    }
+    Ok(Value::Object(untyped_int_or_string(schema)))
+}
+
+/// A doc comment without its markup.
+fn plain(text: &str) -> String {
+    let text = text.replace('`', "").replace("<http", "http").replace(">.", ".");
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+}
+
+/// `x-kubernetes-int-or-string` stands instead of a type.
+fn untyped_int_or_string(mut schema: Map<String, Value>) -> Map<String, Value> {
+    if schema.contains_key("x-kubernetes-int-or-string") {
+        schema.remove("type");
+    }
+    schema
+}

@@ -1,0 +1,30 @@
+//! Every generated file is in the tree as it would be generated, and small enough.
+
+use std::path::Path;
+
+#[test]
+fn the_tree_holds_what_is_generated() {
+    let differing = xtask::differing(&xtask::root()).unwrap();
+    assert!(differing.is_empty(), "run `cargo run -p xtask generate`: {differing:?} differ");
+}
+
+/// `kubectl apply` keeps the whole object in an annotation, and annotations end at 262,144 bytes; our own limit is lower.
+#[test]
+fn every_crd_is_small_enough_for_client_side_apply() {
+    for (path, content) in xtask::generate().unwrap() {
+        if path.starts_with(Path::new("config/crd/bases")) {
+            let json: serde_json::Value = serde_saphyr::from_str(&content).unwrap();
+            println!("{}: {} bytes, {} as JSON", path.display(), content.len(), json.to_string().len());
+            assert!(content.len() < 100_000, "{} has {} bytes", path.display(), content.len());
+        }
+    }
+}
+
+#[test]
+fn no_crd_is_left_over() {
+    let files = xtask::generate().unwrap();
+    for entry in std::fs::read_dir(xtask::root().join("config/crd/bases")).unwrap() {
+        let path = Path::new("config/crd/bases").join(entry.unwrap().file_name());
+        assert!(files.contains_key(&path), "{} is not generated", path.display());
+    }
+}
