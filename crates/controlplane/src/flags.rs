@@ -65,6 +65,9 @@ pub(crate) fn kube_controller_manager(files: &Files<'_>, kubeconfig: &Path) -> V
         "--secure-port=0".to_owned(),
         // With one identity for all controllers RBAC refuses nearly everything they do.
         "--use-service-account-credentials=true".to_owned(),
+        // The default of 20 requests a second lets it start for seconds and is no subject of our tests.
+        "--kube-api-qps=1000".to_owned(),
+        "--kube-api-burst=2000".to_owned(),
         format!("--service-account-private-key-file={}", files.service_account_key.display()),
         format!("--root-ca-file={}", files.authority.display()),
     ]
@@ -75,6 +78,8 @@ pub(crate) fn kube_scheduler(kubeconfig: &Path) -> Vec<String> {
         format!("--kubeconfig={}", kubeconfig.display()),
         "--leader-elect=false".to_owned(),
         "--secure-port=0".to_owned(),
+        "--kube-api-qps=1000".to_owned(),
+        "--kube-api-burst=2000".to_owned(),
     ]
 }
 

@@ -72,6 +72,12 @@ impl Binaries {
         self.paths.get(&binary).map(PathBuf::as_path)
     }
 
+    /// Adds what another search has found.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.paths.extend(other.paths);
+        self.folders.extend(other.folders);
+    }
+
     /// The path of a binary that a caller of ours must have asked for.
     pub(crate) fn require(&self, binary: Binary) -> Result<&Path> {
         self.path(binary).ok_or(Error::MissingProgram {

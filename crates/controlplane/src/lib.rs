@@ -48,8 +48,8 @@ mod start;
 
 pub use audit::AuditEvent;
 pub use binaries::Binary;
-pub use cluster_api::ClassCluster;
 pub use builder::ControlPlaneBuilder;
+pub use cluster_api::ClassCluster;
 pub use control_plane::ControlPlane;
 pub use error::{Error, Result};
 pub use go_build::Binaries;

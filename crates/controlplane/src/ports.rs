@@ -8,7 +8,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 
 use crate::error::{Error, Result};
 
@@ -45,9 +45,18 @@ pub(crate) struct Claim {
 impl Claim {
     /// The claim, or nothing if another has it.
     pub(crate) fn take(name: &str) -> Option<Self> {
-        let address = SocketAddr::from_abstract_name(format!("kubernetes-upgrader/{name}")).ok()?;
-        UnixListener::bind_addr(&address).ok().map(|socket| Self { _socket: socket })
+        UnixListener::bind_addr(&address(name)?).ok().map(|socket| Self { _socket: socket })
     }
+
+    /// The id of the process that has it; none if nobody has.
+    pub(crate) fn holder(name: &str) -> Option<i32> {
+        let stream = UnixStream::connect_addr(&address(name)?).ok()?;
+        rustix::net::sockopt::socket_peercred(stream).ok().map(|owner| owner.pid.as_raw_nonzero().get())
+    }
+}
+
+fn address(name: &str) -> Option<SocketAddr> {
+    SocketAddr::from_abstract_name(format!("kubernetes-upgrader/{name}")).ok()
 }
 
 /// Every port once, from a place that depends on `seed`, so that processes seldom try the same ones.
@@ -84,6 +93,7 @@ mod tests {
         assert_eq!(numbers.len(), 20);
         assert!(Claim::take(&format!("port-{}", ports[0].number)).is_none());
         let number = ports[0].number;
+        assert_eq!(Claim::holder(&format!("port-{number}")), i32::try_from(std::process::id()).ok());
         drop(ports);
         assert!(Claim::take(&format!("port-{number}")).is_some());
     }

@@ -110,9 +110,18 @@ impl Process {
     }
 }
 
-/// Ends components: SIGTERM to each, [`GRACE`] for all, then SIGKILL. Blocks until the last one is gone.
+/// Ends components, those first that need the others: each started later than the API server, then that, then etcd. SIGTERM,
+/// [`GRACE`], then SIGKILL. Blocks until the last one is gone.
 pub(crate) fn end_all(processes: &mut Vec<Process>) {
-    for process in processes.iter().rev() {
+    for first in [2, 1, 0] {
+        let first = first.min(processes.len());
+        end_together(&mut processes.split_off(first));
+    }
+}
+
+/// Ends components that do not need each other.
+pub(crate) fn end_together(processes: &mut [Process]) {
+    for process in processes.iter() {
         process.signal(Signal::TERM);
     }
     let mut left = GRACE;
@@ -120,13 +129,13 @@ pub(crate) fn end_all(processes: &mut Vec<Process>) {
         std::thread::sleep(POLL);
         left = left.saturating_sub(POLL);
     }
-    for process in processes.iter_mut() {
+    for process in processes {
         if !process.has_ended() {
             process.signal(Signal::KILL);
+            // It fails only if it has been waited for already.
             let _ = process.child.wait();
         }
     }
-    processes.clear();
 }
 
 /// The last lines of a file; empty if it cannot be read.
