@@ -172,9 +172,8 @@ impl Module {
             hash.update(part.len().to_le_bytes());
             hash.update(part);
         }
-        let hash = hash.finalize();
-        let hex: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{hex}", self.folder(), self.version())
+        let start = hash.finalize().iter().take(8).fold(0_u64, |start, byte| (start << 8) | u64::from(*byte));
+        format!("{}-{}-{start:016x}", self.folder(), self.version())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a control plane is to consist of, and its start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,9 +19,7 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 #[must_use = "nothing runs before start()"]
 pub struct ControlPlaneBuilder {
-    pub(crate) controller_manager: bool,
-    pub(crate) scheduler: bool,
-    pub(crate) kwok: bool,
+    optional: BTreeSet<Binary>,
     pub(crate) cluster_api: bool,
     pub(crate) kwok_nodes: Option<String>,
     pub(crate) pod_stages: Option<String>,
@@ -34,9 +32,7 @@ pub struct ControlPlaneBuilder {
 impl Default for ControlPlaneBuilder {
     fn default() -> Self {
         Self {
-            controller_manager: false,
-            scheduler: false,
-            kwok: false,
+            optional: BTreeSet::new(),
             cluster_api: false,
             kwok_nodes: None,
             pod_stages: None,
@@ -51,19 +47,19 @@ impl Default for ControlPlaneBuilder {
 impl ControlPlaneBuilder {
     /// Adds kube-controller-manager: Jobs, garbage collection, namespaces' ends, ServiceAccounts.
     pub fn controller_manager(mut self) -> Self {
-        self.controller_manager = true;
+        self.optional.insert(Binary::KubeControllerManager);
         self
     }
 
     /// Adds kube-scheduler.
     pub fn scheduler(mut self) -> Self {
-        self.scheduler = true;
+        self.optional.insert(Binary::KubeScheduler);
         self
     }
 
     /// Adds kwok, which makes Nodes ready and lets pods run: see [`kwok`](crate::kwok).
     pub fn kwok(mut self) -> Self {
-        self.kwok = true;
+        self.optional.insert(Binary::Kwok);
         self
     }
 
@@ -129,14 +125,14 @@ impl ControlPlaneBuilder {
         start::start(self, binaries, folder).await
     }
 
+    /// Whether it was asked for one of the optional components.
+    pub(crate) fn runs(&self, binary: Binary) -> bool {
+        self.optional.contains(&binary)
+    }
+
     fn binaries(&self) -> Vec<Binary> {
         let mut wanted = vec![Binary::Etcd, Binary::KubeApiserver, Binary::Kubectl];
-        let optional = [
-            (self.controller_manager, Binary::KubeControllerManager),
-            (self.scheduler, Binary::KubeScheduler),
-            (self.kwok, Binary::Kwok),
-        ];
-        wanted.extend(optional.into_iter().filter_map(|(chosen, binary)| chosen.then_some(binary)));
+        wanted.extend(&self.optional);
         if self.cluster_api {
             wanted.extend(Binary::CLUSTER_API);
         }

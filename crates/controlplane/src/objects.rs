@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::binaries::Binary;
 use crate::control_plane::ControlPlane;
 use crate::error::{Error, Result};
 use crate::kubectl::argument;
@@ -67,7 +68,7 @@ impl ControlPlane {
     /// Creates a Node, which kwok makes ready if it runs, and awaits that.
     pub async fn create_node(&self, name: &str, labels: &[(&str, &str)]) -> Result<()> {
         self.apply_yaml(&kwok::node(name, labels).to_string()).await?;
-        if self.builder.kwok {
+        if self.builder.runs(Binary::Kwok) {
             self.wait_for("condition=Ready", &format!("nodes/{name}"), "default", self.builder.ready_within)
                 .await?;
         }

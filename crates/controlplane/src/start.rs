@@ -56,19 +56,19 @@ pub(crate) async fn start(
     plane.folder.write("admin.kubeconfig", &plane.admin)?;
     await_api_server(&mut plane).await?;
 
-    if plane.builder.controller_manager {
+    if plane.builder.runs(Binary::KubeControllerManager) {
         let config = plane.component_kubeconfig("system:kube-controller-manager", &[])?;
         let own = flags::kube_controller_manager(&written.files(), &config);
         plane.start_component(Binary::KubeControllerManager, own, Vec::new())?;
     }
-    if plane.builder.scheduler {
+    if plane.builder.runs(Binary::KubeScheduler) {
         let config = plane.component_kubeconfig("system:kube-scheduler", &[])?;
         plane.start_component(Binary::KubeScheduler, flags::kube_scheduler(&config), Vec::new())?;
     }
-    if plane.builder.kwok {
+    if plane.builder.runs(Binary::Kwok) {
         start_kwok(&mut plane)?;
     }
-    if plane.builder.controller_manager {
+    if plane.builder.runs(Binary::KubeControllerManager) {
         await_controller_manager(&mut plane).await?;
     }
     if plane.builder.cluster_api {
