@@ -150,19 +150,23 @@ impl Module {
         required_version(self.go_mod(), self.path()).unwrap_or_default()
     }
 
-    /// What the linker is told. A client that negotiates, and `kubectl version`, need a version in Kubernetes' binaries.
+    /// What the linker is told. Whoever negotiates needs a version in Kubernetes' binaries; the audit log has it as user agent.
     pub(crate) fn ldflags(self) -> String {
-        let package = match self {
-            Self::Kubernetes => "k8s.io/component-base/version",
-            Self::ClusterApi => "sigs.k8s.io/cluster-api/version",
-            Self::Etcd | Self::Kwok => return "-s -w".to_owned(),
+        let packages: &[&str] = match self {
+            Self::Kubernetes => &["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"],
+            Self::ClusterApi => &["sigs.k8s.io/cluster-api/version"],
+            Self::Etcd | Self::Kwok => &[],
         };
         let version = self.version();
         let mut numbers = version.trim_start_matches('v').split('.');
         let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-        format!(
-            "-s -w -X {package}.gitVersion={version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}"
-        )
+        let mut flags = "-s -w".to_owned();
+        for package in packages {
+            for (variable, value) in [("gitVersion", version), ("gitMajor", major), ("gitMinor", minor)] {
+                flags.extend([" -X ", package, ".", variable, "=", value]);
+            }
+        }
+        flags
     }
 
     /// The name of the module's folder in the cache. Whatever changes the bytes of a binary changes the name.
@@ -224,7 +228,9 @@ mod tests {
 
     #[test]
     fn kubernetes_knows_its_version() {
-        assert!(Module::Kubernetes.ldflags().ends_with("gitVersion=v1.36.3 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"));
+        let flags = Module::Kubernetes.ldflags();
+        assert!(flags.starts_with("-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 -X "), "{flags}");
+        assert!(flags.ends_with(" -X k8s.io/client-go/pkg/version.gitMinor=36"), "{flags}");
         assert_eq!(Module::Etcd.ldflags(), "-s -w");
     }
 }

@@ -43,7 +43,7 @@ impl BuildLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                say(format_args!("another process is building into {}; waiting for it", cache.display()));
+                say(format_args!("another builder is at work in {}; waiting for it", cache.display()));
                 file.lock().map_err(Error::file(&path))?;
             }
             Err(TryLockError::Error(error)) => return Err(Error::file(&path)(error)),

@@ -157,7 +157,7 @@ mod tests {
         assert!(all[0].contains(&"--listen-peer-urls=http://127.0.0.1:2".to_owned()));
         assert!(all[1].contains(&"--bind-address=127.0.0.1".to_owned()));
         assert!(all[2].contains(&"--health-addr=127.0.0.1:4".to_owned()));
-        assert!(!all.concat().iter().any(|flag| flag.contains("0.0.0.0")));
+        assert!(!all.concat().iter().any(|flag| flag.contains("=0.0.0.0")));
         let manager = kube_controller_manager(&files, path);
         assert!(
             manager.contains(&"--secure-port=0".to_owned()) && kube_scheduler(path)[2] == "--secure-port=0"

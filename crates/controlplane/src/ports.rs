@@ -100,8 +100,10 @@ mod tests {
 
     #[test]
     fn a_port_somebody_listens_on_is_passed_over() {
-        let first = Port::claim().unwrap().number;
-        let _stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).unwrap();
-        assert_ne!(Port::claim().unwrap().number, first);
+        let claimed = Port::claim().unwrap();
+        let number = claimed.number;
+        let _stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, number)).unwrap();
+        drop(claimed);
+        assert_ne!(Port::claim().unwrap().number, number);
     }
 }

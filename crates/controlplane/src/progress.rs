@@ -1,11 +1,13 @@
 //! One line on standard error for whatever lets its caller wait.
 
 use std::fmt;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// Prints a progress line. Tests capture `println!` only, so it is seen in a test run too.
+/// Prints a progress line. Not by `eprintln!`, which a test run captures: minutes of building would look like a hang.
 pub(crate) fn say(line: fmt::Arguments<'_>) {
-    eprintln!("controlplane: {line}");
+    // A closed standard error is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "controlplane: {line}");
 }
 
 /// How long something took, for progress lines only: nothing is decided by it.
