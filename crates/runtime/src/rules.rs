@@ -10,7 +10,7 @@ use http::Method;
 pub struct Rule {
     /// API group, empty for the core group.
     pub group: &'static str,
-    /// `resource` or `resource/subresource`; `*` only where a user binds more himself.
+    /// `resource` or `resource/subresource`; `*` only where the kinds of a group are not known.
     pub resource: &'static str,
     /// Verbs as RBAC has them.
     pub verbs: &'static [&'static str],
@@ -25,7 +25,11 @@ impl Rule {
     }
 
     fn allows(&self, wish: &Wish) -> bool {
-        self.group == wish.group && self.resource == wish.resource && self.verbs.contains(&wish.verb)
+        // As in RBAC; but a rule of ours that says `*` never means subresources.
+        let every = self.resource == "*" && !wish.resource.contains('/');
+        self.group == wish.group
+            && (every || self.resource == wish.resource)
+            && self.verbs.contains(&wish.verb)
     }
 }
 
@@ -140,5 +144,15 @@ mod tests {
         assert!(declared.allows(&create));
         assert!(!declared.allows(&delete));
         assert_eq!(declared.unused(), ["get jobs.batch"]);
+    }
+
+    #[test]
+    fn a_star_stands_for_the_kinds_of_its_group_and_no_subresource() {
+        let declared = Declared::new([Rule::new("controlplane.x", "*", &["get"])]);
+        let of = |method, path| declared.allows(&Wish::of(&method, path, "").unwrap());
+        assert!(of(Method::GET, "/apis/controlplane.x/v1/namespaces/ns/things/a"));
+        assert!(!of(Method::GET, "/apis/controlplane.x/v1/namespaces/ns/things/a/status"));
+        assert!(!of(Method::DELETE, "/apis/controlplane.x/v1/namespaces/ns/things/a"));
+        assert!(!of(Method::GET, "/apis/other.x/v1/namespaces/ns/things/a"));
     }
 }
