@@ -11,6 +11,8 @@ pub mod capi;
 pub mod clusterctl;
 pub mod interval;
 pub mod pod_template;
+#[cfg(test)]
+mod reading;
 pub mod reference;
 pub mod schema;
 pub mod selector;

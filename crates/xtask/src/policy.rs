@@ -46,6 +46,7 @@ fn policy(kind: Kind, fields: &[&str]) -> [Value; 2] {
                 "operations": ["CREATE", "UPDATE"],
                 "resources": [kind.plural],
             }]},
+            "variables": fields.iter().flat_map(|field| variables(field)).collect::<Vec<_>>(),
             "validations": fields.iter().map(|field| validation(field)).collect::<Vec<_>>(),
         },
     });
@@ -58,13 +59,18 @@ fn policy(kind: Kind, fields: &[&str]) -> [Value; 2] {
     [policy, binding]
 }
 
+/// Namespaces that a reference names, now and before; empty where none is named.
+fn variables(field: &str) -> [Value; 2] {
+    let of = |name: &str, object: &str| json!({"name": format!("{name}_{field}"), "expression": format!("{object}.?spec.?{field}.?namespace.orValue('')")});
+    [of("new", "object"), of("old", "oldObject")]
+}
+
 /// The reference stays within the namespace, or is what it was.
 fn validation(field: &str) -> Value {
-    let namespace = |object: &str| format!("{object}.?spec.?{field}.?namespace.orValue('')");
-    let (new, old) = (namespace("object"), namespace("oldObject"));
+    let (new, old) = (format!("variables.new_{field}"), format!("variables.old_{field}"));
     json!({
         "expression": format!(
-            "{new} in ['', request.namespace] || (request.operation == 'UPDATE' && {old} == {new})"
+            "{new} == null || {new} in ['', request.namespace] || (request.operation == 'UPDATE' && {old} == {new})"
         ),
         "message": format!("spec.{field}.namespace must be the object's own namespace"),
         "reason": "Invalid",

@@ -42,7 +42,7 @@ struct Node<'a> {
 
 impl Serialize for Node<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let flow = self.value.to_string().len() <= LINE;
+        let flow = self.in_flow || (self.value.to_string().len() <= LINE && plain(self.value));
         let starts = flow && !self.in_flow;
         let part = |value| Node { value, in_flow: flow };
         match self.value {
@@ -59,6 +59,17 @@ impl Serialize for Node<'_> {
     }
 }
 
+/// Whether every string in it means the same to every parser, unquoted and in flow style: those of YAML 1.1, kubectl's
+/// among them, end one at a question mark.
+fn plain(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.chars().all(|c| c.is_ascii_alphanumeric() || "._/- ".contains(c)),
+        Value::Array(list) => list.iter().all(plain),
+        Value::Object(object) => object.values().all(plain),
+        _ => true,
+    }
+}
+
 /// The value with the keys of its maps sorted, whichever order `serde_json` was built to keep.
 pub fn sorted(value: &Value) -> Value {
     match value {
@@ -71,5 +82,32 @@ pub fn sorted(value: &Value) -> Value {
         }
         Value::Array(list) => Value::Array(list.iter().map(sorted).collect()),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn small_parts_stand_on_a_line_and_large_ones_do_not() {
+        let long = "x".repeat(LINE);
+        let text = render(&json!({"b": {"w": [1, {"z": true}], "x": "one"}, "a": {"long": long}})).unwrap();
+        assert_eq!(text, format!("a:\n  long: {long}\nb: {{w: [1, {{z: true}}], x: one}}\n"));
+    }
+
+    /// kubectl's parser ends a plain string of flow style at a question mark.
+    #[test]
+    fn what_parsers_disagree_on_is_in_block_style() {
+        let text = render(&json!({"a": {"rule": "object.?spec", "other": {"x": "z"}}})).unwrap();
+        assert_eq!(text, "a:\n  other: {x: z}\n  rule: object.?spec\n");
+    }
+
+    #[test]
+    fn what_is_rendered_reads_back() {
+        let value = json!({"a": ["", "true", "1", "null", "~", "no", "a: b", "# c", "-", "'", "\"", "µ", null, 1.5, -3]});
+        let text = render(&value).unwrap();
+        assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), value, "{text}");
     }
 }
