@@ -59,14 +59,23 @@ impl Clock {
 
     /// `duration` lengthened by up to `percent` of it: always by the same for the same subject and attempt.
     pub fn jittered(&self, duration: Duration, percent: u32, subject: &str, attempt: u32) -> Duration {
-        let mut hash = Sha256::new();
-        hash.update(self.seed.to_be_bytes());
-        hash.update(attempt.to_be_bytes());
-        hash.update(subject.as_bytes());
-        let digest = hash.finalize();
-        let share = u32::from(digest[0]) << 8 | u32::from(digest[1]);
-        duration + duration.saturating_mul(percent) / 100 * share / 0xFFFF
+        lengthened(duration, percent, self.seed, subject, attempt)
     }
+}
+
+/// The same for pure decisions, which have no clock: always by the same for the same subject, in every process.
+pub fn spread(duration: Duration, percent: u32, subject: &str) -> Duration {
+    lengthened(duration, percent, 0, subject, 0)
+}
+
+fn lengthened(duration: Duration, percent: u32, seed: u64, subject: &str, attempt: u32) -> Duration {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_be_bytes());
+    hash.update(attempt.to_be_bytes());
+    hash.update(subject.as_bytes());
+    let digest = hash.finalize();
+    let share = u32::from(digest[0]) << 8 | u32::from(digest[1]);
+    duration.saturating_add(duration.saturating_mul(percent) / 100 * share / 0xFFFF)
 }
 
 /// `time` plus `duration`, at most the end of time.
