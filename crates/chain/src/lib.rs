@@ -11,4 +11,5 @@
 //! *Architecture invariant:* nothing but an `apply.rs` names a client, awaits, or knows the time by itself.
 
 pub mod debian_repository_source;
+pub mod machine_image;
 pub mod plan;

@@ -1,0 +1,167 @@
+//! Whether an image is there, is being built, or is to be built.
+
+use api::batch::job::{self, JobRow};
+use api::upgrader::machine_image::{MachineImageRow, Reason};
+use domain::object::ObjectRef;
+use domain::verdict::{Because, Reason as _, Trouble, Verdict};
+use domain::version::KubernetesVersion;
+
+use super::apply::Step;
+use super::image_id::{self, Told};
+use super::job::manifest;
+use super::observe::{Next, Observed, Previous, Template};
+
+pub(super) fn decide(observed: &Observed) -> Verdict<Step, Reason> {
+    let image = &observed.image;
+    if image.meta.deleting {
+        return Verdict::wait(Because::new(Reason::Deleting, "the machine image is being deleted"));
+    }
+    if let Some(error) = &image.malformed {
+        return Verdict::failed(Because::new(Reason::of_trouble(Trouble::Malformed), &**error));
+    }
+    if image.id.is_some() {
+        return let_go(image, Verdict::done());
+    }
+    if let Some(words) = &observed.hidden {
+        let message = format!("cannot see the Jobs that may build it: {words}");
+        return Verdict::failed(Because::new(Reason::of_trouble(Trouble::Forbidden), message));
+    }
+    match (&observed.job, &observed.next) {
+        (Some(job), _) => built(observed, job),
+        (None, Some(next)) => to_build(image, next),
+        (None, None) => Verdict::done(),
+    }
+}
+
+/// There is a Job: its end decides, and nothing else; a pod of it that failed is retried by the Job itself.
+fn built(observed: &Observed, job: &JobRow) -> Verdict<Step, Reason> {
+    let image = &observed.image;
+    let by = |reason, message: String| Because::new(reason, message).blocked_by(reference(job));
+    let again = format!("delete Job {} to build again", job.meta.key.name);
+    if let Some(error) = &job.malformed {
+        let message = format!("the Job that builds it cannot be read: {error}");
+        return Verdict::failed(by(Reason::of_trouble(Trouble::Malformed), message));
+    }
+    let told = image_id::of_job(job);
+    // Where no condition was set (an older or a foreign Job controller), the id must be there to believe the counters.
+    let succeeded = job.complete.is_some()
+        || (job.failed.is_none() && job.succeeded >= 1 && job.active == 0 && told.is_some());
+    if succeeded && let Some(told) = told.or_else(|| observed.told.clone()) {
+        return match told {
+            Told::Id(id) => {
+                // Whoever deletes a Job that has its image means the Job, not the image.
+                let step = Step::RecordId { image: image.meta.clone(), id, let_go: image.blocks_move };
+                let because = by(Reason::Building, "the image is built, its id is being recorded".to_owned());
+                Verdict::wait(because).step(step)
+            }
+            _ if job.meta.deleting => deleting(job),
+            Told::Nothing(why) => {
+                let message = format!(
+                    "the Job has succeeded, and tells no image id: it has no annotation {}, and {why}",
+                    job::IMAGE_ID
+                );
+                let_go(image, Verdict::failed(by(Reason::ImageIdMissing, message).unblock(again)))
+            }
+            Told::Unclear(why) => {
+                let message =
+                    format!("the Job has succeeded, and what it tells cannot be an image id: {why}");
+                let_go(image, Verdict::failed(by(Reason::ImageIdAmbiguous, message).unblock(again)))
+            }
+        };
+    }
+    if job.meta.deleting {
+        return deleting(job);
+    }
+    if succeeded {
+        let because =
+            by(Reason::Building, "the Job has succeeded, its pods are asked for the image id".to_owned());
+        return Verdict::wait(because).step(Step::ReadPods { job: job.meta.clone() });
+    }
+    if let Some(failed) = &job.failed {
+        let words = [&failed.reason, &failed.message].map(|words| words.trim_end_matches('.'));
+        let words = words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(": ");
+        let message = if words.is_empty() {
+            "the Job has failed".to_owned()
+        } else {
+            format!("the Job has failed: {words}")
+        };
+        return let_go(image, Verdict::failed(by(Reason::JobFailed, message).unblock(again)));
+    }
+    let message = match job.failed_pods {
+        0 => "the image is being built".to_owned(),
+        1 => "the image is being built, 1 pod has failed so far".to_owned(),
+        several => format!("the image is being built, {several} pods have failed so far"),
+    };
+    let verdict = Verdict::wait(by(Reason::Building, message));
+    if image.blocks_move { verdict } else { verdict.step(hold(image, &job.meta.key.name)) }
+}
+
+/// There is neither Job nor id.
+fn to_build(image: &MachineImageRow, next: &Next) -> Verdict<Step, Reason> {
+    let failed = |reason, message: String, hint: &str| {
+        let_go(image, Verdict::failed(Because::new(reason, message).unblock(hint)))
+    };
+    if let Err(error) = KubernetesVersion::parse_lenient(&image.version) {
+        let message = if image.version.is_empty() { "it is missing".to_owned() } else { error.to_string() };
+        return failed(Reason::InvalidVersion, format!("spec.version: {message}"), "correct the version");
+    }
+    if let Err(problem) = &image.containers {
+        return failed(Reason::InvalidTemplate, problem.to_string(), "correct spec.jobTemplate.spec");
+    }
+    if let Some(rejected) = &next.rejected {
+        let message = format!("the API server refuses the Job: {}", rejected.message);
+        return failed(Reason::JobRejected, message, "correct spec.jobTemplate.spec").recheck(rejected.until);
+    }
+    match &next.occupant {
+        Some(job) if job.meta.deleting => return let_go(image, deleting(job)),
+        Some(job) => {
+            let because = Because::new(Reason::JobNameTaken, "the name of the Job to be made is taken");
+            return let_go(image, Verdict::wait(because.blocked_by(reference(job))));
+        }
+        None => {}
+    }
+    let creating = |message: String| Verdict::wait(Because::new(Reason::CreatingJob, message));
+    let verdict = creating(format!("Job {} is being made", next.name));
+    match &next.previous {
+        Previous::Gone => {}
+        Previous::Unknown(uid) => {
+            return verdict.step(Step::ReadJobs { image: image.meta.clone(), previous: uid.clone() });
+        }
+        Previous::Unseen { name, again } => {
+            return creating(format!("Job {name} is there, and the watch has not shown it yet"))
+                .recheck(*again);
+        }
+    }
+    // Held before there is a Job: a process that is killed in between leaves no build that could be moved away from.
+    if !image.blocks_move {
+        return verdict.step(hold(image, &next.name));
+    }
+    match &next.template {
+        Template::Unread => verdict.step(Step::ReadTemplate { image: image.meta.clone() }),
+        Template::Ahead => {
+            creating("the machine image has changed, and the watch has not shown it yet".to_owned())
+        }
+        Template::Read(pod_spec) => verdict.step(Step::CreateJob {
+            image: image.meta.clone(),
+            name: next.name.clone(),
+            body: manifest(&image.meta, &image.version, &next.name, pod_spec),
+        }),
+    }
+}
+
+fn deleting(job: &JobRow) -> Verdict<Step, Reason> {
+    Verdict::wait(Because::new(Reason::JobDeleting, "the Job is being deleted").blocked_by(reference(job)))
+}
+
+fn hold(image: &MachineImageRow, job: &str) -> Step {
+    Step::HoldMove { image: image.meta.clone(), job: job.into() }
+}
+
+/// Nothing is being built: `clusterctl move` may take it.
+fn let_go(image: &MachineImageRow, verdict: Verdict<Step, Reason>) -> Verdict<Step, Reason> {
+    if image.blocks_move { verdict.step(Step::ReleaseMove { image: image.meta.clone() }) } else { verdict }
+}
+
+fn reference(job: &JobRow) -> ObjectRef {
+    ObjectRef::of(job::KIND, &job.meta)
+}
