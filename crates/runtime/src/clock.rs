@@ -75,7 +75,7 @@ fn lengthened(duration: Duration, percent: u32, seed: u64, subject: &str, attemp
     hash.update(subject.as_bytes());
     let digest = hash.finalize();
     let share = u32::from(digest[0]) << 8 | u32::from(digest[1]);
-    duration.saturating_add(duration.saturating_mul(percent) / 100 * share / 0xFFFF)
+    duration.saturating_add((duration.saturating_mul(percent) / 100).saturating_mul(share) / 0xFFFF)
 }
 
 /// `time` plus `duration`, at most the end of time.

@@ -76,14 +76,19 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub struct Leadership {
     state: watch::Receiver<State>,
+    leading: watch::Receiver<bool>,
     deadline: Arc<AtomicI64>,
+    /// The writer's side, where nobody writes: without it, readers would take the lease for lost.
+    _writer: Option<Arc<Standing>>,
 }
 
 impl Leadership {
     /// Leads without a lease, for ever: `--leader-elect=false`, and simulations of one process.
     pub fn always() -> Self {
-        let (_, state) = watch::channel(State::Leading);
-        Self { state, deadline: Arc::new(AtomicI64::new(i64::MAX)) }
+        let (standing, leadership) = Standing::new();
+        standing.deadline.store(i64::MAX, Ordering::Release);
+        standing.show(State::Leading);
+        Self { _writer: Some(Arc::new(standing)), ..leadership }
     }
 
     /// Where this process stands.
@@ -97,6 +102,12 @@ impl Leadership {
         now.as_millisecond() < self.deadline.load(Ordering::Acquire) && *self.state.borrow() == State::Leading
     }
 
+    /// Whether this process leads, as a flag that can be waited on for as long as this handle, or one of its clones, is
+    /// there.
+    pub fn flag(&self) -> watch::Receiver<bool> {
+        self.leading.clone()
+    }
+
     /// Waits until this process leads. Never returns when it has led before and lost.
     pub async fn leading(&mut self) {
         if self.state.wait_for(|state| *state == State::Leading).await.is_err() {
@@ -106,9 +117,6 @@ impl Leadership {
 
     /// Waits until this process has led and lost. Never returns without a lease ([`Leadership::always`]).
     pub async fn lost(&mut self) -> Cause {
-        if self.deadline.load(Ordering::Acquire) == i64::MAX {
-            std::future::pending::<()>().await;
-        }
         match self.state.wait_for(|state| matches!(state, State::Lost(_))).await.as_deref() {
             Ok(State::Lost(cause)) => cause.clone(),
             _ => Cause::Ended,
@@ -120,14 +128,18 @@ impl Leadership {
 #[derive(Debug)]
 struct Standing {
     state: watch::Sender<State>,
+    leading: watch::Sender<bool>,
     deadline: Arc<AtomicI64>,
 }
 
 impl Standing {
     fn new() -> (Self, Leadership) {
-        let (sender, state) = watch::channel(State::Following { holder: None });
+        let (state, states) = watch::channel(State::Following { holder: None });
+        let (leading, flags) = watch::channel(false);
         let deadline = Arc::new(AtomicI64::new(i64::MIN));
-        (Self { state: sender, deadline: Arc::clone(&deadline) }, Leadership { state, deadline })
+        let leadership =
+            Leadership { state: states, leading: flags, deadline: Arc::clone(&deadline), _writer: None };
+        (Self { state, leading, deadline }, leadership)
     }
 
     /// Extends the time to act, counted from the wall clock at the moment the renewal was sent.
@@ -140,6 +152,8 @@ impl Standing {
         if state != State::Leading {
             self.deadline.store(i64::MIN, Ordering::Release);
         }
+        let leads = state == State::Leading;
+        self.leading.send_if_modified(|shown| std::mem::replace(shown, leads) != leads);
         self.state.send_if_modified(|shown| {
             let changed = *shown != state;
             *shown = state;
@@ -158,6 +172,7 @@ mod tests {
         assert!(leadership.may_act(Timestamp::MAX.checked_sub(Duration::from_hours(9)).unwrap()));
         leadership.leading().await;
         assert_eq!(leadership.state(), State::Leading);
+        assert!(*leadership.flag().borrow());
     }
 
     #[tokio::test]

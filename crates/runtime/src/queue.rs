@@ -11,6 +11,9 @@ use crate::clock::{Clock, after};
 /// First delay after a failure, and its limit.
 const DELAY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
 
+/// Delay after a failure during which the object changed.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// An object of a room: the room's place in the table of rooms, and the object's key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Item {
@@ -89,14 +92,28 @@ impl Queue {
                 Some(after(clock.now(), delay.max(wish)))
             }
         };
+        // What keeps changing while it fails is not tried at the pace of its changes.
+        let soon = (again && matches!(ended, Ended::Badly { .. })).then(|| after(clock.now(), AGAIN));
         self.forget_due(item);
-        if let Some(time) = due {
+        if let Some(time) = due.into_iter().chain(soon).min() {
             self.due.insert((time, item.clone()));
             self.due_at.insert(item.clone(), time);
         }
-        if again {
+        if again && soon.is_none() {
             self.add(item.clone());
         }
+    }
+
+    /// Forgets a change of a running item that its own pass has made; `asked` is what [`Queue::asked_again`] said before.
+    pub(crate) fn restore(&mut self, item: &Item, asked: bool) {
+        if let Some(again) = self.running.get_mut(item) {
+            *again = asked;
+        }
+    }
+
+    /// Whether a running item has changed since its pass began.
+    pub(crate) fn asked_again(&self, item: &Item) -> bool {
+        self.running.get(item).copied().unwrap_or(false)
     }
 
     /// The object is gone: nothing is remembered of it.
@@ -177,6 +194,17 @@ mod tests {
         let taken = queue.take().unwrap();
         queue.done(&taken, Ended::Well(None), &clock);
         assert_eq!((queue.attempts(&item("a")), queue.next_due()), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_while_it_fails_does_not_spin() {
+        let (mut queue, clock) = (Queue::default(), clock());
+        queue.add(item("a"));
+        let taken = queue.take().unwrap();
+        queue.add(item("a"));
+        queue.done(&taken, Ended::Badly { retry_after: None }, &clock);
+        assert!(queue.is_empty());
+        assert_eq!(queue.next_due(), Some(after(clock.now(), AGAIN)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -126,7 +126,12 @@ impl Shell {
     }
 
     /// The same as rows: an item whose body does not parse gives the row that says so.
-    pub async fn rows<R: Row>(&self, place: &Place, namespace: &str, labels: &str) -> Result<Vec<R>, Refusal> {
+    pub async fn rows<R: Row>(
+        &self,
+        place: &Place,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<R>, Refusal> {
         let items = self.list::<Box<RawValue>>(place, namespace, labels).await?;
         items.iter().map(|item| row(item.get())).collect()
     }

@@ -269,6 +269,18 @@ impl Store {
         }
     }
 
+    /// Puts a row where the watch would, and makes its table complete: for tests of rooms, which have no watch.
+    pub fn put<R: Row>(&mut self, id: &TableId, row: R) {
+        let table = self.table_mut::<R>(id);
+        table.set_availability(Availability::Synced { api_version: Box::default() });
+        table.shown(row);
+    }
+
+    /// Makes a table known, with how far its watch has come: for tests of rooms, which have no watch.
+    pub fn set<R: Row>(&mut self, id: &TableId, availability: Availability) {
+        self.table_mut::<R>(id).set_availability(availability);
+    }
+
     pub(crate) fn forget(&mut self, id: &TableId) {
         self.tables.remove(id);
     }

@@ -85,14 +85,26 @@ impl<R: Room> Holder<R> {
         };
         let memory = self.memory.entry(item.key.clone()).or_default();
         let room = &self.room;
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            let observed = room.observe(core.store.snapshot(), row, memory, now);
-            let verdict = room.decide(&observed, now);
-            (observed, verdict)
-        }));
-        let (observed, mut verdict) = match decided {
-            Ok(decided) => decided,
-            Err(panic) => return self.panicked(item, &words(panic.as_ref())),
+        let observed =
+            match catch_unwind(AssertUnwindSafe(|| room.observe(core.store.snapshot(), row, memory, now))) {
+                Ok(observed) => observed,
+                Err(panic) => return self.panicked(item, &words(panic.as_ref())),
+            };
+        let mut verdict = match catch_unwind(AssertUnwindSafe(|| room.decide(&observed, now))) {
+            Ok(verdict) => verdict,
+            Err(panic) => {
+                let words = words(panic.as_ref());
+                tracing::error!(controller = R::NAME, object = %item.key, panic = words, "Decision panicked");
+                let because =
+                    Because::new(R::Reason::of_trouble(Trouble::InternalError), format!("a bug: {words}"));
+                return self.report(
+                    core,
+                    item,
+                    &observed,
+                    &Verdict::failed(because),
+                    (BADLY, Outcome::Panicked),
+                );
+            }
         };
         let rounds = self.rounds.get(&item.key).copied().unwrap_or(0);
         let Some(step) = verdict.steps.first().cloned() else {
@@ -271,7 +283,10 @@ impl<R: Room> AnyRoom for Holder<R> {
             }
             Came::Panicked(words) => self.panicked(item, &words),
             Came::Status { answer: Ok(row), notes, over } => {
+                // Our own status is no news to ourselves, only to others.
+                let asked = core.queue.asked_again(item);
                 core.wrote(row);
+                core.queue.restore(item, asked);
                 self.note(core, item, notes, over)
             }
             Came::Status { answer: Err(Refusal::NotFound | Refusal::Conflict), over, .. } => {

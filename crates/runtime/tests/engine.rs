@@ -1,0 +1,287 @@
+//! The engine on a scripted transport: what it promises, without a server.
+
+mod scripted;
+
+use std::fmt;
+use std::time::Duration;
+
+use domain::object::{Kind, Meta, ObjectKey, Row, WireMeta};
+use domain::verdict::{Because, Note, Severity, Verdict};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use runtime::answer::Refusal;
+use runtime::engine::Registrar;
+use runtime::request::{Place, Shell};
+use runtime::room::{Applied, Report, Room};
+use runtime::rules::Rule;
+use runtime::store::Snapshot;
+use scripted::{Script, run};
+use serde::Deserialize;
+use serde_json::json;
+
+const WIDGET: Kind = Kind { group: "example.org", versions: &["v1"], kind: "Widget", plural: "widgets" };
+const PART: Kind = Kind { group: "example.org", versions: &["v1"], kind: "Part", plural: "parts" };
+
+domain::reasons! {
+    /// Why a widget has no part.
+    enum Why {
+        /// The part is being made
+        MakingPart: works,
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Widget {
+    meta: Meta,
+    malformed: bool,
+    made: bool,
+    trouble: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+struct WidgetWire {
+    #[serde(default)]
+    spec: Option<WidgetSpec>,
+    #[serde(default)]
+    status: WidgetStatus,
+}
+
+#[derive(Deserialize, Default)]
+struct WidgetSpec {
+    #[serde(rename = "size")]
+    _size: u32,
+}
+
+#[derive(Deserialize, Default)]
+struct WidgetStatus {
+    #[serde(default)]
+    made: bool,
+    #[serde(default)]
+    trouble: Option<String>,
+}
+
+impl Row for Widget {
+    type Wire = WidgetWire;
+    fn from_wire(meta: &WireMeta, wire: WidgetWire) -> Self {
+        let _ = wire.spec;
+        Self { meta: meta.meta(), malformed: false, made: wire.status.made, trouble: wire.status.trouble }
+    }
+    fn malformed(meta: &WireMeta, _: &str) -> Self {
+        Self { meta: meta.meta(), malformed: true, made: false, trouble: None }
+    }
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Part {
+    meta: Meta,
+}
+
+#[derive(Deserialize)]
+struct PartWire {}
+
+impl Row for Part {
+    type Wire = PartWire;
+    fn from_wire(meta: &WireMeta, _: PartWire) -> Self {
+        Self { meta: meta.meta() }
+    }
+    fn malformed(meta: &WireMeta, _: &str) -> Self {
+        Self { meta: meta.meta() }
+    }
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Make(ObjectKey);
+
+impl fmt::Display for Make {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "create Part {}", self.0.name)
+    }
+}
+
+impl runtime::room::Step for Make {
+    fn writes(&self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Seen {
+    widget: Widget,
+    part: bool,
+}
+
+struct WidgetRoom;
+
+impl Room for WidgetRoom {
+    const NAME: &'static str = "widget";
+    const MANAGER: &'static str = "test-widget";
+    const KIND: Kind = WIDGET;
+    const RULES: &'static [Rule] = &[
+        Rule::new("example.org", "widgets", &["list", "watch"]),
+        Rule::new("example.org", "widgets/status", &["patch"]),
+        Rule::new("example.org", "parts", &["list", "watch", "create"]),
+        runtime::EVENTS_RULE,
+    ];
+    type Row = Widget;
+    type Observed = Seen;
+    type Step = Make;
+    type Answer = ();
+    type Memory = ();
+    type Reason = Why;
+
+    fn watches(registrar: &mut Registrar<'_>) {
+        registrar.watch::<Part>(PART, |_, key, _, _| vec![key.clone()]);
+    }
+
+    fn observe(&self, snapshot: Snapshot<'_>, row: &Widget, (): &mut (), _: Timestamp) -> Seen {
+        Seen { widget: row.clone(), part: snapshot.get::<Part>(&row.meta.key).is_some() }
+    }
+
+    fn decide(&self, seen: &Seen, _: Timestamp) -> Verdict<Make, Why> {
+        assert_ne!(&*seen.widget.meta.key.name, "panics", "a bug in decide");
+        if seen.widget.malformed {
+            let reason = <Why as domain::verdict::Reason>::of_trouble(domain::verdict::Trouble::Malformed);
+            return Verdict::failed(Because::new(reason, "size is not a number"));
+        }
+        if seen.part {
+            return Verdict::done();
+        }
+        Verdict::wait(Because::new(Why::MakingPart, "the part is being made"))
+            .step(Make(seen.widget.meta.key.clone()))
+    }
+
+    fn report(&self, seen: &Seen, verdict: &Verdict<Make, Why>, _: Timestamp) -> Report {
+        if let Some(because) = verdict.then.because() {
+            let reason = domain::verdict::Reason::name(because.reason);
+            let changed = seen.widget.trouble.as_deref() != Some(reason);
+            return Report { status: changed.then(|| json!({"trouble": reason})), notes: Vec::new() };
+        }
+        if seen.widget.made {
+            return Report::default();
+        }
+        let note = Note {
+            severity: Severity::Normal,
+            reason: "Made",
+            message: "made".to_owned(),
+            occurrence: "1".to_owned(),
+            related: None,
+        };
+        Report { status: Some(json!({"made": true})), notes: vec![note] }
+    }
+
+    fn apply(&self, shell: Shell, Make(key): Make) -> BoxFuture<'static, Result<Applied<()>, Refusal>> {
+        Box::pin(async move {
+            let body = json!({"metadata": {"name": key.name, "namespace": key.namespace}});
+            Ok(Applied::wrote(shell.create::<Part>(&Place::of(PART), &key.namespace, &body).await?))
+        })
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[test]
+fn one_pass_makes_the_part_then_the_status_then_the_event() {
+    let journal = run(Script::new().widget("a"), WidgetRoom, MINUTE);
+    assert_eq!(
+        journal.writes(),
+        [
+            "POST /apis/example.org/v1/namespaces/ns/parts?fieldManager=test-widget",
+            "PATCH /apis/example.org/v1/namespaces/ns/widgets/a/status?fieldManager=test-widget",
+            "POST /apis/events.k8s.io/v1/namespaces/ns/events?fieldManager=test-widget",
+        ]
+    );
+}
+
+#[test]
+fn one_seed_gives_one_order_of_requests() {
+    let script = || {
+        let names = ["e", "a", "panics", "d", "b", "c"];
+        names.iter().fold(Script::new(), |script, name| script.widget(name)).fail_creates(3)
+    };
+    let first = run(script(), WidgetRoom, MINUTE * 10);
+    assert!(first.lines.len() > 15, "{:#?}", first.lines);
+    for _ in 0..20 {
+        assert_eq!(run(script(), WidgetRoom, MINUTE * 10).lines, first.lines);
+    }
+}
+
+#[test]
+fn first_lists_run_one_after_another_in_pages() {
+    let journal = run(Script::new().widget("a").page_size(1).widget("b"), WidgetRoom, MINUTE);
+    let lists = journal.matching("limit=100");
+    assert!(lists[0].contains("/widgets?") && lists[1].contains("/widgets?"), "two pages: {lists:#?}");
+    assert!(lists[1].contains("continue=") && lists[2].contains("/parts?"), "{lists:#?}");
+}
+
+#[test]
+fn an_unchanged_world_is_not_asked_about() {
+    let script = Script::new().widget("a");
+    let short = run(script.clone(), WidgetRoom, MINUTE);
+    let long = run(script, WidgetRoom, MINUTE * 4);
+    assert_eq!(short.lines, long.lines);
+}
+
+#[test]
+fn a_failure_is_tried_again_later_and_only_its_object_waits() {
+    let journal = run(Script::new().widget("a").widget("b").fail_creates(1), WidgetRoom, MINUTE);
+    assert_eq!(journal.matching("POST /apis/example.org/v1/namespaces/ns/parts").len(), 3);
+    assert_eq!(journal.matching("/widgets/a/status").len(), 1);
+    assert_eq!(journal.matching("/widgets/b/status").len(), 1);
+    let (first, second) = (journal.at("/widgets/b/status"), journal.at("/widgets/a/status"));
+    assert!(first < second, "b does not wait for a: {:#?}", journal.lines);
+}
+
+#[test]
+fn a_panic_concerns_its_object_alone() {
+    let journal = run(Script::new().widget("panics").widget("z"), WidgetRoom, MINUTE);
+    assert_eq!(journal.matching("/widgets/z/status").len(), 1);
+    assert_eq!(journal.body_of("/widgets/panics/status")["status"]["trouble"], "InternalError");
+}
+
+#[test]
+fn an_object_that_does_not_parse_is_reported_on_itself_and_stops_no_watch() {
+    let journal = run(Script::new().broken("bad").widget("good"), WidgetRoom, MINUTE);
+    assert_eq!(journal.body_of("/widgets/bad/status")["status"]["trouble"], "Malformed");
+    assert_eq!(journal.matching("/widgets/good/status").len(), 1);
+}
+
+#[test]
+fn an_answer_that_was_lost_creates_nothing_twice() {
+    let journal = run(Script::new().widget("a").lose_answers(1), WidgetRoom, MINUTE * 2);
+    assert_eq!(journal.parts, ["a"], "{:#?}", journal.lines);
+    assert_eq!(journal.matching("/widgets/a/status").len(), 1);
+}
+
+#[test]
+fn a_request_that_no_rule_declares_is_refused_before_it_is_sent() {
+    let script = Script::new().widget("a").without_rule("parts", "create");
+    let journal = run(script, WidgetRoom, MINUTE);
+    assert!(journal.parts.is_empty());
+}
+
+#[test]
+fn a_follower_fills_its_caches_and_does_nothing_else() {
+    let journal = run(Script::new().widget("a").following(), WidgetRoom, MINUTE);
+    assert!(journal.writes().is_empty());
+    assert!(!journal.matching("/widgets?").is_empty());
+}
+
+#[test]
+fn a_dry_run_says_what_it_would_do_and_does_not_do_it() {
+    let journal = run(Script::new().widget("a").dry_run(), WidgetRoom, MINUTE);
+    assert!(journal.parts.is_empty(), "{:#?}", journal.lines);
+}
+
+#[test]
+fn the_servers_wish_to_wait_is_kept() {
+    let journal = run(Script::new().widget("a").busy(40), WidgetRoom, Duration::from_secs(39));
+    assert_eq!(journal.matching("POST /apis/example.org/v1/namespaces/ns/parts").len(), 1);
+    let later = run(Script::new().widget("a").busy(40), WidgetRoom, MINUTE);
+    assert_eq!(later.matching("POST /apis/example.org/v1/namespaces/ns/parts").len(), 2);
+}
