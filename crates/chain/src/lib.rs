@@ -10,6 +10,7 @@
 //!
 //! *Architecture invariant:* nothing but an `apply.rs` names a client, awaits, or knows the time by itself.
 
+pub mod cluster_upgrader;
 pub mod debian_repository_source;
 pub mod machine_image;
 pub mod plan;

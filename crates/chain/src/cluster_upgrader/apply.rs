@@ -1,0 +1,156 @@
+//! The requests of an upgrader: live reads, and one conditional patch of the Cluster.
+
+use std::fmt;
+
+use api::capi::cluster::{self, ClusterRow, ControlPlaneRef};
+use api::capi::control_plane::ControlPlane;
+use api::capi::machine_pool::{self, MachinePool};
+use api::capi::{CLUSTER_NAME_LABEL, TOPOLOGY_OWNED_LABEL};
+use api::upgrader::machine_image::{self, MachineImageRow};
+use domain::object::ObjectKey;
+use runtime::answer::Refusal;
+use runtime::request::{Patch, Place, Shell};
+use runtime::room::Applied;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::refusal::Attempt;
+
+/// The closed set of an upgrader's requests.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Reads the plan's machine image.
+    ReadImage {
+        /// Where it is.
+        key: ObjectKey,
+    },
+    /// Reads a control plane of which the Cluster tells no counters.
+    ReadControlPlane {
+        /// The Cluster's namespace.
+        namespace: Box<str>,
+        /// The object.
+        control_plane: ControlPlaneRef,
+    },
+    /// Reads the MachinePools that were made from the Cluster's topology.
+    ReadMachinePools {
+        /// The `group/version` in which Clusters are read.
+        api_version: Box<str>,
+        /// The Cluster.
+        cluster: ObjectKey,
+    },
+    /// Sets version and image.
+    PatchCluster {
+        /// The `group/version` in which the Cluster was read.
+        api_version: Box<str>,
+        /// The Cluster.
+        cluster: ObjectKey,
+        /// The variable that takes the image, if any.
+        variable: Option<Box<str>>,
+        /// What the write rests on, and what it sets.
+        attempt: Attempt,
+        /// The operations.
+        patch: Vec<Value>,
+    },
+}
+
+/// What a request brought back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The machine image.
+    Image(Box<MachineImageRow>),
+    /// The control plane.
+    ControlPlane(Box<ControlPlane>),
+    /// The MachinePools.
+    MachinePools(Vec<MachinePool>),
+    /// Version and image are set.
+    Set,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReadImage { key } => write!(f, "read MachineImage {key}"),
+            Self::ReadControlPlane { namespace, control_plane: ControlPlaneRef { kind, name, .. } } => {
+                write!(f, "read {kind} {namespace}/{name}")
+            }
+            Self::ReadMachinePools { cluster, .. } => write!(f, "read the MachinePools of Cluster {cluster}"),
+            Self::PatchCluster { cluster, variable, attempt, .. } => {
+                write!(f, "set Cluster {cluster} to {}", attempt.version)?;
+                match (variable, &attempt.image) {
+                    (Some(variable), Some(id)) => write!(f, " with {variable} {id}"),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl runtime::room::Step for Step {
+    fn writes(&self) -> bool {
+        matches!(self, Self::PatchCluster { .. })
+    }
+}
+
+pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, Refusal> {
+    match step {
+        Step::ReadImage { key } => {
+            let image = shell.read(&Place::of(machine_image::KIND), &key).await?;
+            Ok(Applied::answer(Answer::Image(Box::new(image))))
+        }
+        Step::ReadControlPlane { namespace, control_plane } => {
+            let place = discover(&shell, &control_plane).await?;
+            let key = ObjectKey::new(namespace, control_plane.name);
+            let control_plane = shell.read(&place, &key).await?;
+            Ok(Applied::answer(Answer::ControlPlane(Box::new(control_plane))))
+        }
+        Step::ReadMachinePools { api_version, cluster } => {
+            let place = Place::in_version(machine_pool::KIND, &api_version);
+            let labels = format!("{CLUSTER_NAME_LABEL}={},{TOPOLOGY_OWNED_LABEL}", cluster.name);
+            let pools = shell.rows(&place, &cluster.namespace, &labels).await?;
+            Ok(Applied::answer(Answer::MachinePools(pools)))
+        }
+        Step::PatchCluster { api_version, cluster, patch, .. } => {
+            let place = Place::in_version(cluster::KIND, &api_version);
+            let row = shell.patch::<ClusterRow>(&place, &cluster, None, &Patch::Json(patch)).await?;
+            Ok(Applied::wrote(row).with(Answer::Set))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupWire {
+    preferred_version: VersionWire,
+}
+
+#[derive(Deserialize)]
+struct VersionWire {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct ResourcesWire {
+    resources: Vec<ResourceWire>,
+}
+
+#[derive(Deserialize)]
+struct ResourceWire {
+    name: String,
+    kind: String,
+}
+
+/// Where a control plane is served: a Cluster names its group and kind, and discovery knows version and plural.
+async fn discover(shell: &Shell, control_plane: &ControlPlaneRef) -> Result<Place, Refusal> {
+    let ControlPlaneRef { group, kind, .. } = control_plane;
+    // The group comes from an object and becomes a part of a path.
+    if !group.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-')) {
+        return Err(Refusal::NotFound);
+    }
+    let served: GroupWire = shell.discover(&format!("/apis/{group}")).await?;
+    let version = served.preferred_version.version;
+    let listed: ResourcesWire = shell.discover(&format!("/apis/{group}/{version}")).await?;
+    let mut resources = listed.resources.into_iter();
+    let resource = resources.find(|resource| *resource.kind == **kind && !resource.name.contains('/'));
+    let plural = resource.ok_or(Refusal::NotFound)?.name;
+    Ok(Place::discovered(group, &version, &plural))
+}

@@ -1,0 +1,46 @@
+//! The status of an upgrader.
+
+use api::upgrader::cluster_upgrader::{DONE, Reason, Status};
+use domain::condition::{self, Shape};
+use domain::verdict::Verdict;
+use domain::version::{Hop, KubernetesVersion};
+use jiff::Timestamp;
+use runtime::room::Report;
+use runtime::status::merge_patch;
+
+use super::apply::Step;
+use super::decide::runs;
+use super::events;
+use super::gates;
+use super::observe::Observed;
+
+pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
+    let upgrader = &observed.upgrader;
+    if upgrader.meta.deleting {
+        return Report::default();
+    }
+    let before = &upgrader.status;
+    let message = gates::target(observed).map(|target| runs(&target)).unwrap_or_default();
+    let wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
+    let conditions = condition::settle(&before.conditions, wanted, upgrader.meta.generation, now);
+    let status = Status {
+        latest_set_version: latest_set_version(observed),
+        conditions,
+        observed_generation: Some(upgrader.meta.generation),
+    };
+    let notes = events::notes(observed, verdict, &status);
+    Report { status: merge_patch(before, &status), notes }
+}
+
+/// The version of the plan, once the Cluster has it; else what it was. A Cluster that is ahead of its plan was not set.
+fn latest_set_version(observed: &Observed) -> Option<Box<str>> {
+    let topology = observed.cluster.as_ref().and_then(|cluster| cluster.topology.as_ref());
+    let current = topology.and_then(|topology| KubernetesVersion::parse_lenient(&topology.version).ok());
+    let reached = match (current, gates::wanted(observed)) {
+        (Some(current), Ok(wanted)) if current.hop_to(&wanted.version) == Hop::Same => Some(wanted.version),
+        _ => None,
+    };
+    reached
+        .map(|version| version.to_string().into())
+        .or_else(|| observed.upgrader.status.latest_set_version.clone())
+}
