@@ -1,0 +1,102 @@
+# The two commands to know: `make demo` and `make test`.
+
+IMG ?= ghcr.io/dkoshkin/kubernetes-upgrader:latest
+OUT ?= out
+CARGO ?= cargo
+KUBECTL ?= kubectl
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ See it and test it
+
+.PHONY: demo
+demo: control-plane build ## Watch a Cluster move to a new version on a real control plane; KEEP=1 leaves it running
+	$(CARGO) run --quiet -p e2e --bin demo
+
+.PHONY: test
+test: fmt-check lint control-plane build ## Run every test: format, lints, unit tests, and live tests on a real control plane
+	$(CARGO) test --workspace --no-fail-fast
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no control plane: seconds
+	$(CARGO) test --workspace --exclude e2e --exclude controlplane
+
+.PHONY: control-plane
+control-plane: ## Build etcd, Kubernetes, kwok and Cluster API from published Go modules (cached outside the checkout)
+	$(CARGO) run --quiet -p controlplane -- build
+
+##@ Develop
+
+.PHONY: build
+build: ## Build the manager for development
+	$(CARGO) build -p manager
+
+.PHONY: run
+run: build ## Run the manager on the cluster of the current kubeconfig
+	$(CARGO) run -p manager
+
+.PHONY: fmt
+fmt: ## Format
+	$(CARGO) fmt --all
+
+.PHONY: fmt-check
+fmt-check:
+	$(CARGO) fmt --all --check
+
+.PHONY: lint
+lint: ## Lint
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+.PHONY: generate
+generate: ## Write every generated file: CRDs, RBAC, policies
+	$(CARGO) run --quiet -p xtask -- generate
+
+.PHONY: manifests
+manifests: generate ## The same, by the original's name
+
+##@ Install
+
+.PHONY: install
+install: ## Install the CRDs into the cluster of the current kubeconfig
+	$(KUBECTL) apply -k config/crd
+
+.PHONY: uninstall
+uninstall: ## Remove the CRDs, and with them every object of their kinds
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: deploy
+deploy: $(OUT)/components.yaml ## Install everything, with IMG as the manager's image
+	$(KUBECTL) apply -f $(OUT)/components.yaml
+
+.PHONY: undeploy
+undeploy: $(OUT)/components.yaml ## Remove everything
+	$(KUBECTL) delete --ignore-not-found -f $(OUT)/components.yaml
+
+##@ Release
+
+.PHONY: release-manifests
+release-manifests: $(OUT)/components.yaml ## Render out/components.yaml, with IMG as the manager's image
+
+.PHONY: $(OUT)/components.yaml
+$(OUT)/components.yaml:
+	@mkdir -p $(OUT)
+	$(KUBECTL) kustomize config/default | sed 's|image: ghcr.io/dkoshkin/kubernetes-upgrader:.*|image: $(IMG)|' > $@
+
+.PHONY: release-samples
+release-samples: ## Copy the samples to out/samples
+	@mkdir -p $(OUT)/samples
+	cp config/samples/*.yaml $(OUT)/samples/
+
+.PHONY: release-snapshot
+release-snapshot: release-manifests release-samples ## Build the release binary, components.yaml and the samples
+	$(CARGO) build --release -p manager
+
+.PHONY: docker-build
+docker-build: ## Build the manager's image as IMG
+	docker build -t $(IMG) .
+
+.PHONY: docker-push
+docker-push: ## Push IMG
+	docker push $(IMG)
