@@ -1,1 +1,12 @@
-//! Stub.
+//! The manager: flags, servers, the lease, and a table of rooms.
+//!
+//! *Architecture invariant:* a process is a value. [`start::start`] builds all of it from [`start::Deps`], and dropping
+//! what it returns is a kill; nothing here keeps state outside of it, and only `main` reads the environment.
+
+pub mod connection;
+pub mod left_over;
+pub mod options;
+pub mod process;
+pub mod rooms;
+pub mod start;
+pub mod surroundings;
