@@ -229,7 +229,10 @@ mod tests {
     #[test]
     fn kubernetes_knows_its_version() {
         let flags = Module::Kubernetes.ldflags();
-        assert!(flags.starts_with("-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 -X "), "{flags}");
+        assert!(
+            flags.starts_with("-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 -X "),
+            "{flags}"
+        );
         assert!(flags.ends_with(" -X k8s.io/client-go/pkg/version.gitMinor=36"), "{flags}");
         assert_eq!(Module::Etcd.ldflags(), "-s -w");
     }

@@ -109,6 +109,8 @@ impl Binaries {
     }
 
     fn build_missing(&self) -> Result<()> {
+        let scratch = scratch()?;
+        let _removed_at_the_end = Scratch::create(&scratch)?;
         for (module, folder) in &self.folders {
             fs::create_dir_all(folder).map_err(Error::file(folder))?;
             cache::remove_partials(folder);
@@ -149,7 +151,30 @@ fn go_toolchain() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn go_command(folder: &Path) -> Command {
+/// Where Go compiles: a killed compiler leaves hundreds of megabytes, which the next holder of the lock then finds.
+fn scratch() -> Result<PathBuf> {
+    Ok(cache::directory()?.join("go-tmp"))
+}
+
+struct Scratch<'a>(&'a Path);
+
+impl<'a> Scratch<'a> {
+    fn create(path: &'a Path) -> Result<Self> {
+        // It is there only if a builder was killed.
+        let _ = fs::remove_dir_all(path);
+        fs::create_dir_all(path).map_err(Error::file(path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        // The next builder tries again.
+        let _ = fs::remove_dir_all(self.0);
+    }
+}
+
+fn go_command(folder: &Path) -> Result<Command> {
     let mut command = guarded("go");
     // Whatever a developer has set for own work must not reach these builds: their place in the cache does not know of it.
     command
@@ -157,8 +182,9 @@ fn go_command(folder: &Path) -> Command {
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "")
         .env("GOWORK", "off")
+        .env("GOTMPDIR", scratch()?)
         .stdin(Stdio::null());
-    command
+    Ok(command)
 }
 
 fn build(binary: Binary, path: &Path, (place, count): (usize, usize)) -> Result<()> {
@@ -169,7 +195,7 @@ fn build(binary: Binary, path: &Path, (place, count): (usize, usize)) -> Result<
     let log = folder.join(format!("{}.build.log", binary.name()));
     let out = File::create(&log).map_err(Error::file(&log))?;
     let watch = Stopwatch::start();
-    let mut child = go_command(folder)
+    let mut child = go_command(folder)?
         .args(["build", "-trimpath", "-buildvcs=false", "-ldflags", &binary.module().ldflags(), "-o"])
         .arg(&partial)
         .arg(binary.import_path())
@@ -204,7 +230,7 @@ fn module_folder(module: &str, folder: &Path) -> Result<PathBuf> {
         dir: PathBuf,
     }
     let output =
-        go_command(folder).args(["mod", "download", "-json", module]).output().map_err(spawn_error)?;
+        go_command(folder)?.args(["mod", "download", "-json", module]).output().map_err(spawn_error)?;
     let command = format!("go mod download {module}");
     if !output.status.success() {
         return Err(failed(&command, &output.status.to_string(), &String::from_utf8_lossy(&output.stdout)));

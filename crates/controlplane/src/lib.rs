@@ -16,7 +16,7 @@
 //! # } // dropped: all processes ended, ports free, folder removed (`KEEP=1` keeps it)
 //! ```
 //!
-//! The binaries are built from published Go modules on first use (about ten minutes on two cores) into
+//! The binaries are built from published Go modules on first use (about twelve minutes on two cores) into
 //! `${KUBERNETES_UPGRADER_CACHE:-${XDG_CACHE_HOME:-~/.cache}/kubernetes-upgrader}`; `KUBEBUILDER_ASSETS` goes first for etcd,
 //! kube-apiserver and kubectl. Needed on the machine: Linux, Go, and util-linux's `setpriv`.
 //!
