@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::client::Stack;
@@ -10,10 +11,12 @@ use runtime::clock::Clock;
 use runtime::health::{self, Heartbeat, Readiness, Server, ServerError};
 use runtime::lease::{LeaseError, Settings, Timing};
 use runtime::metrics::Metrics;
+use sources::{Fetcher, Limits, SetupError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connection::{self, ConnectionError};
 use crate::options::{Options, VERSION};
+use crate::rooms::Parts;
 use crate::start::{self, Deps, Election, End, LEASE, Manager, STANDSTILL};
 use crate::surroundings::Surroundings;
 
@@ -37,6 +40,9 @@ pub enum ProcessError {
     /// A port cannot be listened on.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// Repositories cannot be read at all.
+    #[error(transparent)]
+    Fetcher(#[from] SetupError),
     /// The lease's thread cannot be made.
     #[error(transparent)]
     Lease(#[from] LeaseError),
@@ -100,8 +106,18 @@ async fn serve(options: Options, surroundings: &Surroundings) -> Result<ExitCode
         Election::None
     };
     let instance = surroundings.instance().into();
-    let manager =
-        start::start(Deps { client, clock, options, election, metrics, readiness, heartbeat, instance })?;
+    let parts = Parts { repository: Arc::new(Fetcher::new(Limits::default())?) };
+    let manager = start::start(Deps {
+        client,
+        clock,
+        options,
+        election,
+        metrics,
+        readiness,
+        heartbeat,
+        instance,
+        parts,
+    })?;
     let code = until_end(manager, stop).await;
     for server in [probes, scrapes].into_iter().flatten() {
         server.stop().await;

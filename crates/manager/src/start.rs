@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::left_over;
 use crate::options::Options;
-use crate::rooms;
+use crate::rooms::{self, Parts};
 
 /// The lease of the family: the original's, so that the two never act at once.
 pub const LEASE: &str = "91e8760d.dimitrikoshkin.com";
@@ -52,6 +52,8 @@ pub struct Deps {
     pub heartbeat: Heartbeat,
     /// Who writes Events: the pod's name.
     pub instance: Box<str>,
+    /// What rooms are made of.
+    pub parts: Parts,
 }
 
 /// Why a manager ended by itself.
@@ -84,7 +86,7 @@ pub struct Manager {
 
 /// Starts a manager.
 pub fn start(deps: Deps) -> Result<Manager, LeaseError> {
-    let Deps { client, clock, options, election, metrics, readiness, heartbeat, instance } = deps;
+    let Deps { client, clock, options, election, metrics, readiness, heartbeat, instance, parts } = deps;
     // Ready is asked before the first table has its gate; without this one the answer would be yes.
     let started = readiness.gate("start");
     let (candidacy, leadership) = match election {
@@ -114,7 +116,7 @@ pub fn start(deps: Deps) -> Result<Manager, LeaseError> {
         dry_run: options.dry_run,
         instance,
     });
-    let engine = rooms::furnish(engine, &options.controllers);
+    let engine = rooms::furnish(engine, &options.controllers, &parts);
     let (stop, stopped) = oneshot::channel::<()>();
     let engine = tokio::spawn(engine.run(async {
         // A sender that is gone means a kill, and then this task is gone as well.

@@ -182,6 +182,8 @@ impl Crd {
             "spec": {
                 "group": GROUP,
                 "scope": "Namespaced",
+                // Said, because the original's CRD of MachineImage names a conversion webhook that nothing serves any more.
+                "conversion": {"strategy": "None"},
                 "names": {
                     "kind": kind.kind,
                     "listKind": format!("{}List", kind.kind),

@@ -11,6 +11,7 @@ pub mod crds;
 pub mod openapi;
 pub mod pod_spec;
 pub mod policy;
+pub mod rbac;
 pub mod structural;
 pub mod yaml;
 
@@ -43,7 +44,8 @@ pub enum Error {
 pub type Generator = fn() -> Result<Files, Error>;
 
 /// Every generator, with the name that it is known by.
-pub const GENERATORS: &[(&str, Generator)] = &[("crds", crds::generate), ("policy", policy::generate)];
+pub const GENERATORS: &[(&str, Generator)] =
+    &[("crds", crds::generate), ("policy", policy::generate), ("rbac", rbac::generate)];
 
 /// Every generated file.
 pub fn generate() -> Result<Files, Error> {
