@@ -181,7 +181,8 @@ fn unreconciled(cluster: &ClusterRow, current: &KubernetesVersion) -> Option<Bec
         deferred if deferred.ends_with("UpgradeDeferred") => Reason::UpgradeDeferred,
         _ => return Some(in_progress(cluster, current, &words)),
     };
-    let message = if words.is_empty() { reason.text().to_owned() } else { words };
+    let message =
+        if words.is_empty() { format!("TopologyReconciled is false: {}", told.reason) } else { words };
     Some(Because::new(reason, message).blocked_by(ObjectRef::of(cluster::KIND, &cluster.meta)))
 }
 

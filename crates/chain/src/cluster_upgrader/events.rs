@@ -40,13 +40,7 @@ fn started(observed: &Observed, after: &Status) -> Option<Told> {
     if same(upgrader.status.latest_set_version.as_deref(), version) {
         return None;
     }
-    // A write never comes before the first status (a Cluster is watched for a moment first), so without conditions it was
-    // another's, or of before a `clusterctl move`.
-    let ours = match observed.origin {
-        Origin::Us => true,
-        Origin::Others => false,
-        Origin::Unknown => !upgrader.status.conditions.is_empty(),
-    };
+    let ours = observed.origin != Origin::Others;
     let id = gates::wanted(observed).ok().filter(|_| ours)?.id;
     let message = match &upgrader.topology_variable {
         Some(variable) => {

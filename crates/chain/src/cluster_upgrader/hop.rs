@@ -79,13 +79,14 @@ pub(super) fn class<'a>(
 pub(super) fn variable(target: &Target<'_>, class: &ClusterClassRow, name: &str) -> Result<(), Hindrance> {
     let topology = target.topology;
     let present = topology.variable(name).map(|(_, variable)| &*variable.value);
-    let shape = match (class.variables.get(name), present) {
+    let of_class = || ObjectRef::of(cluster_class::KIND, &class.meta);
+    let unsupported = match (class.variables.get(name), present) {
         (Some(Shape::String), _) => None,
-        (Some(Shape::Map), _) => Some("a map of strings"),
-        (Some(Shape::Other(shape)), _) => Some(&**shape),
+        (Some(Shape::Map), _) => Some(("a map of strings".to_owned(), of_class())),
+        (Some(Shape::Other(shape)), _) => Some((format!("of type {shape}"), of_class())),
         // Not in the class, and yet in the Cluster: what it holds tells its shape, and the server the rest.
         (None, Some(value)) if value.starts_with('"') => None,
-        (None, Some(_)) => Some("no string"),
+        (None, Some(_)) => Some(("no string".to_owned(), target.object())),
         (None, None) => {
             let message = format!("neither the Cluster nor its ClusterClass knows the variable {name}");
             let because = hindrance(Reason::VariableUndefined, message);
@@ -93,10 +94,9 @@ pub(super) fn variable(target: &Target<'_>, class: &ClusterClassRow, name: &str)
             return Err(because.blocked_by(target.object()).unblock(hint).into());
         }
     };
-    if let Some(shape) = shape {
+    if let Some((shape, object)) = unsupported {
         let message = format!("the variable {name} is {shape}, and only a string can take an image id");
-        let because = hindrance(Reason::VariableShapeUnsupported, message);
-        return Err(because.blocked_by(ObjectRef::of(cluster_class::KIND, &class.meta)).into());
+        return Err(hindrance(Reason::VariableShapeUnsupported, message).blocked_by(object).into());
     }
     not_overridden(target, topology, name)
 }

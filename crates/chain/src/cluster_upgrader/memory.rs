@@ -5,6 +5,7 @@ use std::time::Duration;
 use api::capi::cluster::{ClusterRow, Topology};
 use api::capi::control_plane::ControlPlane;
 use api::capi::machine_pool::MachinePool;
+use api::upgrader::cluster_upgrader::UpgraderRow;
 use api::upgrader::machine_image::MachineImageRow;
 use domain::object::{Meta, ObjectKey, ResourceVersion};
 use domain::verdict::Trouble;
@@ -78,15 +79,18 @@ pub struct Clocks {
 pub enum Origin {
     /// This process.
     Us,
-    /// Someone else: this process saw the Cluster at another version, and did not write.
+    /// Someone else: this process did not, and there was none before, or the Cluster had another version since.
     Others,
-    /// The Cluster had it when this process first saw it.
+    /// The Cluster had it when this process first saw it; an earlier one may have set it.
     Unknown,
 }
 
 /// What is kept of an upgrader.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// Whether the upgrader had a status when this process first saw it. A write never comes before the first status,
+    /// since a Cluster is watched for a moment first; so without one no earlier process has written.
+    had_status: Option<bool>,
     cluster_uid: Box<str>,
     generation: i64,
     resource_version: ResourceVersion,
@@ -103,11 +107,17 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Turns to a Cluster: everything that is remembered is of one incarnation of one Cluster.
+    /// Meets an upgrader.
+    pub(super) fn meet(&mut self, upgrader: &UpgraderRow) {
+        self.had_status.get_or_insert(!upgrader.status.conditions.is_empty());
+    }
+
+    /// Turns to a Cluster: everything else that is remembered is of one incarnation of one Cluster.
     pub(super) fn turn_to(&mut self, cluster: &ClusterRow) {
         if self.cluster_uid != cluster.meta.uid {
             let first_version = cluster.topology.as_ref().map(|topology| topology.version.clone());
             *self = Self {
+                had_status: self.had_status,
                 cluster_uid: cluster.meta.uid.clone(),
                 first_version: first_version.unwrap_or_default(),
                 ..Self::default()
@@ -183,7 +193,7 @@ impl Memory {
     pub(super) fn origin(&self, version: &str) -> Origin {
         if self.sent.as_deref() == Some(version) {
             Origin::Us
-        } else if *self.first_version == *version {
+        } else if *self.first_version == *version && self.had_status == Some(true) {
             Origin::Unknown
         } else {
             Origin::Others

@@ -54,6 +54,7 @@ pub(super) fn observe(
     let plan = Some(&upgrader.plan).filter(|plan| !plan.leaves(namespace));
     let plan = plan.and_then(|plan| snapshot.get::<PlanRow>(&plan.key(namespace)));
 
+    memory.meet(upgrader);
     let (mut live, mut clocks, mut origin) = (Live::default(), Clocks::default(), Origin::Unknown);
     if let (Some(cluster), Some(topology)) = (cluster, topology)
         && let Ok(current) = KubernetesVersion::parse_lenient(&topology.version)

@@ -1,0 +1,81 @@
+//! Events: the original's words, once per occurrence.
+
+use domain::verdict::{Because, Severity};
+
+use super::*;
+
+fn first_event(mut world: World) -> (Severity, &'static str) {
+    world.pass();
+    assert_eq!(world.notes.len(), 1, "{:?}", world.notes);
+    world.pass();
+    assert_eq!(world.notes.len(), 1, "it is told once");
+    (world.notes[0].severity, world.notes[0].reason)
+}
+
+#[test]
+fn the_originals_words_are_kept() {
+    let new = World::new;
+    let up = "ClusterClassClusterUpgrader";
+    let table = [
+        (new().without("Cluster"), Severity::Warning, "GetClusterFailed"),
+        (new().without("Plan"), Severity::Warning, "GetPlanFailed"),
+        (new().with("Plan", "status", json!({})), Severity::Warning, "MachineImageDetailsVersionNotSet"),
+        (
+            new().with("Plan", "status.machineImageDetails.version", json!("new")),
+            Severity::Warning,
+            "ErrorParsingLatestFoundVersion",
+        ),
+        (
+            new().with("Cluster", "spec.topology.version", json!("x")),
+            Severity::Warning,
+            "ErrorParsingClusterVersion",
+        ),
+        (
+            new().with("Cluster", "spec.topology.version", json!("v1.40.0")),
+            Severity::Normal,
+            "ClusterUsingLatestVersion",
+        ),
+        (new().with(up, "spec.paused", json!(true)), Severity::Normal, "Paused"),
+        (new().with("Cluster", "spec.topology", Value::Null), Severity::Warning, "ClusterWithoutTopology"),
+    ];
+    for (world, severity, reason) in table {
+        assert_eq!(first_event(world), (severity, reason));
+    }
+}
+
+/// What the engine reports after a failed write is the original's `ErrorUpdatingVersion`; of a failed read it is not.
+#[test]
+fn a_failed_write_is_told_as_the_original_did() {
+    let trouble = |requests: usize| {
+        let mut world = World::settled();
+        world.pass_until(requests);
+        let observed = world.observe();
+        let verdict = Verdict::failed(Because::new(Reason::ApiUnavailable, "cannot do it"));
+        let report = world.room.report(&observed, &verdict, at(world.now));
+        report.notes.into_iter().map(|note| note.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(trouble(0), ["ApiUnavailable"]);
+    assert_eq!(trouble(1), ["ErrorUpdatingVersion"]);
+}
+
+/// One wait after another, and back again: each is an occurrence of its own.
+#[test]
+fn a_reason_that_comes_back_is_told_again() {
+    let mut world = World::new().with("Cluster", "spec.paused", json!(true));
+    world.pass();
+    world.set("Cluster", "spec.paused", json!(false));
+    world.set("Plan", "status.machineImageDetails.version", json!("v1.38.0"));
+    world.pass();
+    world.set("Cluster", "spec.paused", json!(true));
+    world.pass();
+    assert_eq!(world.events(), ["ClusterPaused", "NoImageForHop", "ClusterPaused"]);
+    assert_ne!(world.notes[0].occurrence, world.notes[2].occurrence);
+}
+
+#[test]
+fn the_status_follows_the_generation() {
+    let mut world = World::new().with("ClusterClassClusterUpgrader", "metadata.generation", json!(4));
+    world.pass();
+    assert_eq!(world.status()["observedGeneration"], 4);
+    assert_eq!(world.status()["conditions"][0]["observedGeneration"], 4);
+}

@@ -1,0 +1,61 @@
+//! Which upgraders a change concerns.
+
+use super::*;
+
+fn names(keys: Vec<ObjectKey>) -> Vec<String> {
+    keys.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_plan_concerns_its_upgraders_when_its_result_changes() {
+    let mut world = World::new();
+    let (store, key) = (world.store(), ObjectKey::new("ns", "plan"));
+    let before = store.snapshot().get::<PlanRow>(&key).unwrap().clone();
+    let mut told = |path: &str, value: Value| {
+        world.set("Plan", path, value);
+        let store = world.store();
+        let after = store.snapshot().get::<PlanRow>(&key);
+        names(upgraders_of_plan(store.snapshot(), &key, Some(&before), after))
+    };
+    assert!(told("metadata.resourceVersion", json!("9")).is_empty());
+    assert!(told("status.phase", json!("FoundMachineImage")).is_empty());
+    assert_eq!(told("status.machineImageDetails.id", json!("img:5")), ["ns/up"]);
+    assert_eq!(names(upgraders_of_plan(store.snapshot(), &key, Some(&before), None)), ["ns/up"]);
+    let other = ObjectKey::new("ns", "other");
+    assert!(upgraders_of_plan(store.snapshot(), &other, Some(&before), None).is_empty());
+}
+
+#[test]
+fn a_class_concerns_the_upgraders_of_its_clusters_here_and_elsewhere() {
+    let changed = |world: &mut World, namespace: &str| {
+        let key = ObjectKey::new(namespace, "class");
+        let store = world.store();
+        names(upgraders_of_class(store.snapshot(), &key, None, Some(&ClusterClassRow::default())))
+    };
+    let mut world = World::new();
+    assert_eq!(changed(&mut world, "ns"), ["ns/up"]);
+    assert!(changed(&mut world, "other").is_empty());
+    world.set("Cluster", "spec.topology.classRef.namespace", json!("other"));
+    assert_eq!(changed(&mut world, "other"), ["ns/up"]);
+    assert!(changed(&mut world, "ns").is_empty());
+
+    let key = ObjectKey::new("other", "class");
+    let store = world.store();
+    let row = |resource_version| ClusterClassRow {
+        meta: domain::object::Meta {
+            resource_version: domain::object::ResourceVersion(resource_version),
+            ..Default::default()
+        },
+        ..ClusterClassRow::default()
+    };
+    assert!(upgraders_of_class(store.snapshot(), &key, Some(&row(1)), Some(&row(2))).is_empty());
+}
+
+#[test]
+fn a_class_in_another_namespace_is_found() {
+    let mut world = World::settled()
+        .with("Cluster", "spec.topology.classRef.namespace", json!("other"))
+        .with("ClusterClass", "metadata.namespace", json!("other"));
+    world.pass();
+    assert_eq!(world.patches(), 1);
+}
