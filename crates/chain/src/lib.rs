@@ -13,4 +13,5 @@
 pub mod cluster_upgrader;
 pub mod debian_repository_source;
 pub mod machine_image;
+pub mod machine_image_syncer;
 pub mod plan;

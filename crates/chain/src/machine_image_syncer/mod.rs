@@ -1,0 +1,163 @@
+//! `MachineImageSyncer`: a machine image for the newest version of a source in a range.
+//!
+//! *Reads* its source (of any kind that has `status.versions`), its template, and the machine images of its namespace.
+//! *Writes* new machine images and its own status, and never changes or deletes an image. An image that it made once, in
+//! whatever state and by whatever release, is never made again: it is known by its owner, or, where a move or an orphaning
+//! delete left it without one, by the labels that no template can overwrite. A source that may be read but not watched is
+//! polled.
+
+mod apply;
+mod decide;
+mod manifest;
+mod observe;
+mod source;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use api::source::VersionsRow;
+use api::upgrader::debian_repository_source::{self, SourceRow};
+use api::upgrader::machine_image::{self, MachineImageRow};
+use api::upgrader::machine_image_syncer::{KIND, Reason, SOURCE_INDEX, SyncerRow, TEMPLATE_INDEX};
+use api::upgrader::machine_image_template::{self, TemplateRow};
+use domain::object::{Kind, ObjectKey};
+use domain::verdict::Verdict;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use runtime::answer::Refusal;
+use runtime::engine::Registrar;
+use runtime::request::Shell;
+use runtime::room::{Applied, Report, Room};
+use runtime::rules::Rule;
+use runtime::store::{DynamicKind, Snapshot};
+
+pub use self::apply::{Answer, Creation, Step};
+pub use self::manifest::LiveTemplate;
+pub use self::observe::{Memory, Observed, Rejected};
+pub use self::source::{Found, Polled, Source, Target};
+
+/// The controller of machine image syncers.
+#[derive(Debug, Default)]
+pub struct SyncerRoom;
+
+impl Room for SyncerRoom {
+    const NAME: &'static str = "machineimagesyncer";
+    const MANAGER: &'static str = "kubernetes-upgrader-machineimagesyncer";
+    const KIND: Kind = KIND;
+    /// Sources of other kinds are read under what their users grant.
+    const RULES: &'static [Rule] = &[
+        Rule::new(KIND.group, "machineimagesyncers", &["list", "watch"]),
+        Rule::new(KIND.group, "machineimagesyncers/status", &["patch"]),
+        Rule::new(KIND.group, "debianrepositorysources", &["list", "watch"]),
+        Rule::new(KIND.group, "machineimagetemplates", &["get", "list", "watch"]),
+        Rule::new(KIND.group, "machineimages", &["create", "list", "watch"]),
+        runtime::EVENTS_RULE,
+    ];
+    type Row = SyncerRow;
+    type Observed = Observed;
+    type Step = Step;
+    type Answer = Answer;
+    type Memory = Memory;
+    type Reason = Reason;
+
+    fn watches(registrar: &mut Registrar<'_>) {
+        registrar.watch::<SourceRow>(debian_repository_source::KIND, readers_of);
+        registrar.watch_named::<SyncerRow, VersionsRow>(source::watched, readers_of_named);
+        registrar.watch::<TemplateRow>(machine_image_template::KIND, users_of);
+        registrar.watch::<MachineImageRow>(machine_image::KIND, makers_of);
+    }
+
+    fn observe(
+        &self,
+        snapshot: Snapshot<'_>,
+        row: &SyncerRow,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) -> Observed {
+        observe::observe(snapshot, row, memory, now)
+    }
+
+    fn decide(&self, observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
+        decide::decide(observed, now)
+    }
+
+    fn report(&self, observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
+        status::report(observed, verdict, now)
+    }
+
+    fn apply(&self, shell: Shell, step: Step) -> BoxFuture<'static, Result<Applied<Answer>, Refusal>> {
+        Box::pin(apply::apply(shell, step))
+    }
+
+    fn learn(
+        &self,
+        memory: &mut Memory,
+        step: &Step,
+        outcome: Result<Answer, &Refusal>,
+        now: Timestamp,
+    ) -> bool {
+        match outcome {
+            Ok(answer) => memory.learn(step, answer, now),
+            Err(refusal) => return memory.refused(step, refusal, now),
+        }
+        true
+    }
+}
+
+/// The syncers whose source of our own kind this is.
+fn readers_of(
+    snapshot: Snapshot<'_>,
+    source: &ObjectKey,
+    before: Option<&SourceRow>,
+    after: Option<&SourceRow>,
+) -> Vec<ObjectKey> {
+    if before.map(|row| &row.status.versions) == after.map(|row| &row.status.versions) {
+        return Vec::new();
+    }
+    readers_of_named(snapshot, &runtime::store::dynamic_kind(debian_repository_source::KIND), source)
+}
+
+/// The syncers whose source of any kind this is.
+fn readers_of_named(snapshot: Snapshot<'_>, kind: &DynamicKind, source: &ObjectKey) -> Vec<ObjectKey> {
+    let syncers = snapshot.referring::<SyncerRow>(SOURCE_INDEX, &source.namespace, &source.name);
+    let readers = syncers.filter(|syncer| {
+        Target::of(syncer).is_ok_and(|target| target.kind == *kind && target.key == *source)
+    });
+    readers.map(|syncer| syncer.meta.key.clone()).collect()
+}
+
+/// The syncers that make images from this template.
+fn users_of(
+    snapshot: Snapshot<'_>,
+    template: &ObjectKey,
+    _: Option<&TemplateRow>,
+    _: Option<&TemplateRow>,
+) -> Vec<ObjectKey> {
+    let syncers = snapshot.referring::<SyncerRow>(TEMPLATE_INDEX, &template.namespace, &template.name);
+    syncers.map(|syncer| syncer.meta.key.clone()).collect()
+}
+
+/// The syncer that made this image; where there is none, every syncer of the namespace, since the image may have the name
+/// that one of them waits for.
+fn makers_of(
+    snapshot: Snapshot<'_>,
+    image: &ObjectKey,
+    before: Option<&MachineImageRow>,
+    after: Option<&MachineImageRow>,
+) -> Vec<ObjectKey> {
+    let counts = |row: &MachineImageRow| {
+        let MachineImageRow { meta, version, owner_uids, labels, .. } = row;
+        (meta.uid.clone(), meta.deleting, version.clone(), owner_uids.clone(), labels.clone())
+    };
+    if before.map(counts) == after.map(counts) {
+        return Vec::new();
+    }
+    let rows = [before, after];
+    let made = |syncer: &&SyncerRow| rows.iter().flatten().any(|row| observe::made(syncer, row));
+    let all = || snapshot.in_namespace::<SyncerRow>(&image.namespace);
+    let mut concerned: Vec<_> = all().filter(made).map(|syncer| syncer.meta.key.clone()).collect();
+    if concerned.is_empty() {
+        concerned = all().map(|syncer| syncer.meta.key.clone()).collect();
+    }
+    concerned
+}

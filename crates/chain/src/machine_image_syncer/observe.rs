@@ -1,0 +1,188 @@
+//! What a syncer sees: its source, its template, and the machine images that it made.
+
+use api::upgrader::machine_image::{KUBERNETES_VERSION_LABEL, MachineImageRow, SYNCER_NAME_LABEL};
+use api::upgrader::machine_image_syncer::SyncerRow;
+use api::upgrader::machine_image_template::TemplateRow;
+use domain::name;
+use domain::object::{Meta, Row};
+use domain::verdict::Trouble;
+use domain::version::KubernetesVersion;
+use jiff::{SignedDuration, Timestamp};
+use runtime::answer::Refusal;
+use runtime::store::{Availability, DynamicKind, Snapshot};
+
+use super::apply::{Answer, Step};
+use super::manifest::LiveTemplate;
+use super::source::{self, Polled, Source};
+
+/// How long a template that the server did not accept is not tried again while it stays as it is.
+pub(super) const REJECTED: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is kept of a syncer between passes and lost with the process.
+#[derive(Debug, Default)]
+pub struct Memory {
+    polled: Option<Polled>,
+    syncing: Option<(DynamicKind, Timestamp)>,
+    template: Option<Result<LiveTemplate, Box<str>>>,
+    rejected: Option<Rejected>,
+    created: Option<Box<str>>,
+}
+
+/// The server found a machine image invalid that was made from a template.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejected {
+    /// The template as it was.
+    pub template: Meta,
+    /// When; a clock that a restart loses.
+    pub at: Timestamp,
+    /// The server's words.
+    pub words: Box<str>,
+}
+
+/// Everything that a decision about a syncer rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// The syncer.
+    pub syncer: SyncerRow,
+    /// Why machine images or templates cannot be told: then nothing is made.
+    pub blind: Option<(Trouble, String)>,
+    /// What is known of the source.
+    pub source: Source,
+    /// The template, as far as the watch keeps it.
+    pub template: Option<TemplateRow>,
+    /// The template as it was read for the machine image to be made.
+    pub live: Option<Result<LiveTemplate, Box<str>>>,
+    /// The template is one that the server did not accept.
+    pub rejected: Option<Rejected>,
+    /// The machine images of this syncer, in the order of their names.
+    pub images: Vec<Image>,
+    /// Identities of the other machine images of the namespace.
+    pub others: Vec<Meta>,
+    /// Uid of the machine image that this pass has made.
+    pub created: Option<Box<str>>,
+}
+
+/// A machine image that this syncer made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// Identity.
+    pub meta: Meta,
+    /// `spec.version` as written.
+    pub version: Box<str>,
+    /// The same, where it is one.
+    pub parsed: Option<KubernetesVersion>,
+}
+
+impl Observed {
+    /// The machine image of a version, one that stays before one that is being deleted.
+    pub fn image_of(&self, version: &KubernetesVersion) -> Option<&Image> {
+        let same = self.images.iter().filter(|image| image.parsed.as_ref() == Some(version));
+        same.min_by_key(|image| image.meta.deleting)
+    }
+
+    /// The machine image of a name, whoever made it.
+    pub fn namesake(&self, name: &str) -> Option<&Meta> {
+        let mut all = self.images.iter().map(|image| &image.meta).chain(&self.others);
+        all.find(|meta| *meta.key.name == *name)
+    }
+
+    /// The newest machine image that stays.
+    pub fn newest(&self) -> Option<&Image> {
+        let staying = self.images.iter().filter(|image| !image.meta.deleting);
+        let parsed = staying.filter_map(|image| Some((image.parsed.as_ref()?, image)));
+        parsed
+            .reduce(|best, next| if next.0.is_newer_than(best.0) { next } else { best })
+            .map(|(_, image)| image)
+    }
+}
+
+impl Memory {
+    pub(super) fn learn(&mut self, step: &Step, answer: Answer, now: Timestamp) {
+        match (step, answer) {
+            (Step::ReadSource(target), Answer::Source(found)) => {
+                self.polled = Some(Polled { target: target.clone(), at: now, found });
+            }
+            (_, Answer::Template(template)) => self.template = Some(template),
+            (_, Answer::Created(uid)) => (self.created, self.rejected) = (Some(uid), None),
+            (_, Answer::Source(_)) => {}
+        }
+    }
+
+    /// A machine image that the server finds invalid is the template's fault, and the user's to mend.
+    pub(super) fn refused(&mut self, step: &Step, refusal: &Refusal, now: Timestamp) -> bool {
+        let (Step::CreateImage(creation), Refusal::Invalid(words)) = (step, refusal) else { return false };
+        let (template, words) = (creation.template.clone(), words.as_str().into());
+        self.rejected = Some(Rejected { template, at: now, words });
+        true
+    }
+}
+
+/// Whether a syncer made an image: it owns it, or nothing owns it and it has the syncer's identity on it.
+pub(super) fn made(syncer: &SyncerRow, image: &MachineImageRow) -> bool {
+    if !image.owner_uids.is_empty() {
+        return image.owner_uids.contains(&syncer.meta.uid);
+    }
+    let has = |label: &str, value: &str| {
+        image.labels.get(label).is_some_and(|found| **found == *name::label_value(value))
+    };
+    has(SYNCER_NAME_LABEL, &syncer.meta.key.name) && has(KUBERNETES_VERSION_LABEL, &image.version)
+}
+
+pub(super) fn observe(
+    snapshot: Snapshot<'_>,
+    syncer: &SyncerRow,
+    memory: &mut Memory,
+    now: Timestamp,
+) -> Observed {
+    let namespace = &*syncer.meta.key.namespace;
+    let source = source::observe(snapshot, syncer, memory.polled.as_ref(), &mut memory.syncing, now);
+    let template = syncer
+        .template
+        .name
+        .as_ref()
+        .and_then(|_| snapshot.get::<TemplateRow>(&syncer.template.key(namespace)));
+    // Not by the index of owners: an image that lost its owner counts, and one of nobody's may have the name to be given.
+    let (mut images, mut others) = (Vec::new(), Vec::new());
+    for image in snapshot.in_namespace::<MachineImageRow>(namespace) {
+        if made(syncer, image) {
+            let parsed = KubernetesVersion::parse_strict(&image.version).ok();
+            images.push(Image { meta: image.meta.clone(), version: image.version.clone(), parsed });
+        } else {
+            others.push(image.meta.clone());
+        }
+    }
+    Observed {
+        blind: blind::<MachineImageRow>(snapshot, "machine images")
+            .or_else(|| blind::<TemplateRow>(snapshot, "machine image templates")),
+        source,
+        live: memory.template.take(),
+        rejected: memory
+            .rejected
+            .clone()
+            .filter(|rejected| template.is_some_and(|row| holds(rejected, row, now))),
+        template: template.cloned(),
+        images,
+        others,
+        created: memory.created.take(),
+        syncer: syncer.clone(),
+    }
+}
+
+/// While the template is not newer than the one that was refused; the watch may lag behind the read.
+fn holds(rejected: &Rejected, template: &TemplateRow, now: Timestamp) -> bool {
+    template.meta.uid == rejected.template.uid
+        && template.meta.resource_version <= rejected.template.resource_version
+        && now.duration_since(rejected.at) < REJECTED
+}
+
+/// Without its watch a table may lack what exists, and what exists must not be made again.
+fn blind<R: Row>(snapshot: Snapshot<'_>, what: &str) -> Option<(Trouble, String)> {
+    match snapshot.table::<R>().map_or(&Availability::Syncing, |table| table.availability()) {
+        Availability::Synced { .. } => None,
+        Availability::Forbidden(words) => Some((Trouble::Forbidden, format!("cannot watch {what}: {words}"))),
+        Availability::NotInstalled => {
+            Some((Trouble::ApiUnavailable, format!("the server does not serve {what}")))
+        }
+        Availability::Syncing => Some((Trouble::ApiUnavailable, format!("cannot list {what} yet"))),
+    }
+}

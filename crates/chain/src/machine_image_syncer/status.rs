@@ -1,0 +1,99 @@
+//! The status and the Events of a syncer.
+
+use api::upgrader::machine_image;
+use api::upgrader::machine_image_syncer::{DONE, Reason, Status};
+use domain::condition::{self, Condition, Shape};
+use domain::object::ObjectRef;
+use domain::verdict::{Note, Reason as _, Severity, Then, Verdict};
+use domain::version::KubernetesVersion;
+use jiff::Timestamp;
+use runtime::room::Report;
+use runtime::status::merge_patch;
+
+use super::apply::Step;
+use super::decide::{current, is_unsaid, polled};
+use super::observe::{Image, Observed};
+
+/// The original's Events.
+const GET_VERSIONS_FROM_SOURCE_FAILED: &str = "GetVersionsFromSourceFailed";
+const GET_MACHINE_IMAGE_TEMPLATE_FAILED: &str = "GetMachineImageTemplateFailed";
+const CREATE_MACHINE_IMAGE_FAILED: &str = "CreateMachineImageFailed";
+const CREATED_MACHINE_IMAGE: &str = "CreatedMachineImage";
+
+pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
+    let syncer = &observed.syncer;
+    if syncer.meta.deleting || is_unsaid(&verdict.then) {
+        return Report::default();
+    }
+    let newest = observed.newest();
+    let message = format!("{}{}", current(observed).map(told).unwrap_or_default(), polled(observed));
+    let wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
+    let conditions = condition::settle(&syncer.status.conditions, wanted, syncer.meta.generation, now);
+    let notes = created(observed).into_iter().chain(stopped(observed, verdict, &conditions)).collect();
+    let latest_version = match newest {
+        Some(image) => Some(image.version.clone()),
+        None if observed.blind.is_some() => syncer.status.latest_version.clone(),
+        None => None,
+    };
+    let status = Status { latest_version, conditions, observed_generation: Some(syncer.meta.generation) };
+    Report { status: merge_patch(&syncer.status, &status), notes }
+}
+
+fn told(image: &Image) -> String {
+    format!("{} has MachineImage {}", image.version, image.meta.key.name)
+}
+
+/// An Event for a new machine image: of this pass, or of one that was killed before it could tell.
+fn created(observed: &Observed) -> Option<Note> {
+    let by_this_pass = |image: &&Image| observed.created.as_deref() == Some(&*image.meta.uid);
+    let before = observed.syncer.status.latest_version.as_deref();
+    let before = before.and_then(|version| KubernetesVersion::parse_strict(version).ok());
+    let untold = |image: &&Image| match (&before, &image.parsed) {
+        (Some(before), Some(version)) => version.is_newer_than(before),
+        _ => true,
+    };
+    let image = observed.images.iter().find(by_this_pass).or_else(|| observed.newest().filter(untold))?;
+    Some(Note {
+        severity: Severity::Normal,
+        reason: CREATED_MACHINE_IMAGE,
+        message: told(image),
+        occurrence: image.meta.uid.to_string(),
+        related: Some(ObjectRef::of(machine_image::KIND, &image.meta)),
+    })
+}
+
+/// An Event for each new reason why a version has no machine image.
+fn stopped(observed: &Observed, verdict: &Verdict<Step, Reason>, after: &[Condition]) -> Option<Note> {
+    let because = verdict.then.because()?;
+    let reason = event_of(because.reason, matches!(verdict.then, Then::Failed(_)))?;
+    let before = &observed.syncer.status.conditions;
+    condition::changed(before, after, condition::READY)?;
+    let since = condition::find(after, condition::UP_TO_DATE)?.last_transition_time;
+    Some(Note {
+        severity: Severity::Warning,
+        reason,
+        message: because.to_string(),
+        occurrence: format!("{} {since}", because.reason.name()),
+        related: because.blocked_by.clone(),
+    })
+}
+
+fn event_of(reason: Reason, failed: bool) -> Option<&'static str> {
+    Some(match reason {
+        Reason::Paused | Reason::ImageDeleting | Reason::CreatingImage | Reason::DryRun => return None,
+        Reason::InvalidVersionRange
+        | Reason::CrossNamespaceReference
+        | Reason::SourceMissing
+        | Reason::SourceKindNotInstalled
+        | Reason::SourceKindForbidden
+        | Reason::SourceInvalid
+        | Reason::NoVersionsInSource
+        | Reason::NoVersionInRange => GET_VERSIONS_FROM_SOURCE_FAILED,
+        Reason::TemplateMissing | Reason::TemplateInvalid => GET_MACHINE_IMAGE_TEMPLATE_FAILED,
+        Reason::InternalError | Reason::Malformed => reason.name(),
+        Reason::ImageNameTaken => CREATE_MACHINE_IMAGE_FAILED,
+        Reason::Forbidden | Reason::WriteRefused | Reason::ForeignWebhook | Reason::ApiUnavailable => {
+            return failed.then_some(CREATE_MACHINE_IMAGE_FAILED);
+        }
+    })
+}

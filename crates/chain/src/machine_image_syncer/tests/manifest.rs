@@ -1,0 +1,79 @@
+//! The machine image that is made, as the server gets it.
+
+use super::super::manifest::{image_name, machine_image};
+use super::*;
+
+/// The body of the one image that a pass over the documents makes.
+fn made(world: &mut World) -> Value {
+    loop {
+        let (_, verdict) = world.look(at(0));
+        let step = verdict.steps.first().expect("an image is to be made").clone();
+        if let Step::CreateImage(creation) = step {
+            return creation.body;
+        }
+        let answer = world.answer(&step);
+        SyncerRoom.learn(&mut world.memory, &step, Ok(answer), at(0));
+    }
+}
+
+#[test]
+fn it_has_identity_owner_and_the_templates_job() {
+    insta::assert_snapshot!(serde_json::to_string_pretty(&made(&mut World::new(CHAIN))).unwrap());
+}
+
+/// Bug B12: the template's labels cannot take the image's identity away. And `spec.id` and `spec.version` of a template
+/// are not an image's.
+#[test]
+fn a_template_overwrites_nothing_of_it_and_loses_nothing_of_the_job() {
+    let mut world = World::new(CHAIN);
+    let template = &mut world.get("MachineImageTemplate")["spec"]["template"];
+    template["metadata"] = json!({
+        "labels": {
+            "kubernetes-upgrader.dimitrikoshkin.com/machine-image-syncer-name": "mine",
+            "kubernetes-upgrader.dimitrikoshkin.com/kubernetes-version": "v0",
+            "tier": "gold",
+        },
+        "annotations": {"kubernetes-upgrader.dimitrikoshkin.com/cloned-from": "another", "note": "kept"},
+    });
+    template["spec"] = json!({
+        "version": "v0", "id": "stale",
+        "jobTemplate": {"spec": {
+            "containers": [{"name": "a", "image": "a", "fieldOfTheFuture": {"deep": [1, 2.5, null]}}],
+            "restartPolicy": "OnFailure", "anotherOne": "stays",
+        }},
+    });
+    insta::assert_snapshot!(serde_json::to_string_pretty(&made(&mut world)).unwrap());
+}
+
+/// Bug B14: no name and no label value is too long or has a letter that it may not have.
+#[test]
+fn long_names_and_plus_signs_are_legal() {
+    let mut world = World::new(CHAIN);
+    let name = format!("{}.end", "very-long-name".repeat(8));
+    world.syncer()["metadata"]["name"] = json!(name);
+    world.get("DebianRepositorySource")["status"]["versions"] = json!(["v1.27.6+vmware.1-Fips.2"]);
+    let body = made(&mut world);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&body["metadata"]).unwrap());
+    assert_eq!(body["spec"]["version"], "v1.27.6+vmware.1-Fips.2");
+    // Its own image is found by it again.
+    world.pass(at(0));
+    world.restart();
+    assert_eq!(world.pass(at(1)).decided, "done");
+    world.get("MachineImage")["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+    assert_eq!(world.pass(at(2)).decided, "done", "also by its labels alone");
+}
+
+#[test]
+fn the_name_depends_on_the_syncers_uid_and_the_version_alone() {
+    let mut world = World::new(CHAIN);
+    let row = testkit::row::<SyncerRow>(world.syncer());
+    let mut twin = row.clone();
+    twin.meta.uid = "another".into();
+    twin.version_range = "v1.28.x".into();
+    let live = LiveTemplate::of(world.get("MachineImageTemplate").clone()).unwrap();
+    let name =
+        |row: &SyncerRow, version: &str| machine_image(row, version, &live)["metadata"]["name"].clone();
+    assert_eq!(name(&row, "v1.27.6"), image_name(&row.meta, "v1.27.6"));
+    assert_ne!(name(&row, "v1.27.6"), name(&twin, "v1.27.6"));
+    assert_ne!(name(&row, "v1.27.6+a"), name(&row, "v1.27.6-a"), "though both are cut to the same letters");
+}
