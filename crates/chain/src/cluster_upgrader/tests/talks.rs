@@ -1,0 +1,147 @@
+//! The requests themselves, on a scripted transport behind the room's own rules.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use api::capi::cluster::ControlPlaneRef;
+use http::{Request, Response};
+use kube::client::Body;
+use runtime::client::Stack;
+use runtime::clock::Clock;
+use runtime::metrics::Metrics;
+use runtime::rules::Declared;
+
+use super::*;
+
+/// Answers by `VERB path`; anything else is not found. Keeps what it was sent.
+#[derive(Clone, Default)]
+struct Server {
+    answers: Arc<BTreeMap<&'static str, (u16, Value)>>,
+    sent: Arc<Mutex<Vec<String>>>,
+}
+
+impl tower::Service<Request<Body>> for Server {
+    type Response = Response<Body>;
+    type Error = tower::BoxError;
+    type Future = BoxFuture<'static, Result<Response<Body>, tower::BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), tower::BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let line = format!("{} {}", request.method(), request.uri());
+        let missing =
+            (404, json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"}));
+        let (code, body) = self.answers.get(&*line).cloned().unwrap_or(missing);
+        let sent = self.sent.clone();
+        Box::pin(async move {
+            let body_sent = request.into_body().collect_bytes().await?;
+            sent.lock().unwrap().push(format!("{line} {}", String::from_utf8_lossy(&body_sent)));
+            Ok(Response::builder().status(code).body(Body::from(body.to_string().into_bytes()))?)
+        })
+    }
+}
+
+async fn talk(answers: &[(&'static str, u16, Value)], step: Step) -> (Result<String, Refusal>, Vec<String>) {
+    let answers = answers.iter().map(|(line, code, body)| (*line, (*code, body.clone()))).collect();
+    let server = Server { answers: Arc::new(answers), sent: Arc::default() };
+    let mut stack = Stack::new(Metrics::new("test"));
+    stack.declared = Some(Declared::new(UpgraderRoom::RULES.iter().copied()));
+    let client = stack.client(server.clone(), "default");
+    let shell = Shell::new(client, UpgraderRoom::MANAGER, Clock::simulated(at(0), 1));
+    let answer = UpgraderRoom::default().apply(shell, step).await.map(|applied| format!("{applied:?}"));
+    let sent = server.sent.lock().unwrap().clone();
+    (answer, sent)
+}
+
+fn read_control_plane(group: &str) -> Step {
+    let control_plane =
+        ControlPlaneRef { group: group.into(), kind: "ThinControlPlane".into(), name: "c-cp".into() };
+    Step::ReadControlPlane { namespace: "ns".into(), control_plane }
+}
+
+const GROUP: &str = "controlplane.cluster.x-k8s.io";
+
+/// In the version that the server prefers, whichever it is, and by the plural that it names.
+#[tokio::test]
+async fn a_control_plane_is_read_where_discovery_says() {
+    let group = json!({"preferredVersion": {"groupVersion": "x", "version": "v1beta7"}, "versions": []});
+    let resources = json!({"resources": [
+        {"name": "thincontrolplanes/status", "kind": "ThinControlPlane"},
+        {"name": "others", "kind": "Other"},
+        {"name": "thincontrolplanes", "kind": "ThinControlPlane"},
+    ]});
+    let object = json!({"metadata": {"name": "c-cp", "namespace": "ns", "generation": 2},
+        "spec": {"version": "v1.36.4"}, "status": {"version": "v1.36.2"}});
+    let answers = [
+        ("GET /apis/controlplane.cluster.x-k8s.io", 200, group),
+        ("GET /apis/controlplane.cluster.x-k8s.io/v1beta7", 200, resources),
+        ("GET /apis/controlplane.cluster.x-k8s.io/v1beta7/namespaces/ns/thincontrolplanes/c-cp", 200, object),
+    ];
+    let (answer, sent) = talk(&answers, read_control_plane(GROUP)).await;
+    let answer = answer.unwrap();
+    assert!(answer.contains(r#"status_version: Some("v1.36.2")"#), "{answer}");
+    assert_eq!(sent.len(), 3);
+    // Not served: told as gone, which is waited for.
+    assert_eq!(talk(&[], read_control_plane(GROUP)).await.0, Err(Refusal::NotFound));
+    assert_eq!(talk(&answers[..1], read_control_plane(GROUP)).await.0, Err(Refusal::NotFound));
+}
+
+/// The group is a part of the path, and comes from an object.
+#[tokio::test]
+async fn a_group_cannot_lead_astray() {
+    for group in ["../../api/v1/secrets?x=", "a/b", "a%2fb"] {
+        let (answer, sent) = talk(&[], read_control_plane(group)).await;
+        assert_eq!((answer, sent.len()), (Err(Refusal::NotFound), 0), "{group}");
+    }
+}
+
+#[tokio::test]
+async fn pools_are_listed_by_their_cluster() {
+    let step = Step::ReadMachinePools {
+        api_version: "cluster.x-k8s.io/v1beta1".into(),
+        cluster: ObjectKey::new("ns", "c"),
+    };
+    let pool = json!({"metadata": {"name": "mp-0", "namespace": "ns"}, "spec": {"replicas": 2}});
+    let line = "GET /apis/cluster.x-k8s.io/v1beta1/namespaces/ns/machinepools?limit=100&labelSelector=\
+                cluster%2Ex%2Dk8s%2Eio%2Fcluster%2Dname%3Dc%2Ctopology%2Ecluster%2Ex%2Dk8s%2Eio%2Fowned";
+    let (answer, _) = talk(&[(line, 200, json!({"metadata": {}, "items": [pool]}))], step).await;
+    assert!(answer.unwrap().contains("mp-0"));
+}
+
+#[tokio::test]
+async fn an_image_is_read_live() {
+    let line = "GET /apis/kubernetesupgraded.dimitrikoshkin.com/v1alpha1/namespaces/ns/machineimages/img";
+    let image = World::new().object("MachineImage").clone();
+    let step = Step::ReadImage { key: ObjectKey::new("ns", "img") };
+    let answer = talk(&[(line, 200, image)], step.clone()).await.0.unwrap();
+    assert!(answer.contains("img:4") && answer.contains("rows: 0"), "{answer}");
+    assert_eq!(talk(&[], step).await.0, Err(Refusal::NotFound));
+}
+
+/// One request: the answer is the Cluster's next row, and a refusal is told apart from everything else.
+#[tokio::test]
+async fn a_cluster_is_patched_in_the_version_that_it_was_read_in() {
+    let mut world = World::settled();
+    world.pass_until(1);
+    let verdict = world.decide();
+    let line = "PATCH /apis/cluster.x-k8s.io/v1beta2/namespaces/ns/clusters/c?fieldManager=\
+                kubernetes-upgrader-clusterclassclusterupgrader";
+    let cluster = world.object("Cluster").clone();
+    let (answer, sent) = talk(&[(line, 200, cluster)], verdict.steps[0].clone()).await;
+    let answer = answer.unwrap();
+    assert!(answer.contains("Set") && answer.contains("rows: 1"), "{answer}");
+    assert_eq!(sent.len(), 1);
+    let body: Value =
+        serde_json::from_str(sent[0].split_once(" [").map(|(_, body)| format!("[{body}")).unwrap().as_str())
+            .unwrap();
+    assert_eq!(body[1], json!({"op": "test", "path": "/spec/topology/version", "value": "v1.36.2"}));
+
+    let refused = json!({"kind": "Status", "status": "Failure", "code": 422, "reason": "Invalid",
+        "message": "admission webhook \"validation.cluster.cluster.x-k8s.io\" denied the request: no",
+        "details": {"causes": [{"field": "spec.topology.version"}]}});
+    let (answer, _) = talk(&[(line, 422, refused)], verdict.steps[0].clone()).await;
+    assert!(matches!(answer, Err(Refusal::Admission { .. })));
+}
