@@ -1,6 +1,6 @@
 # The two commands to know: `make demo` and `make test`.
 
-IMG ?= ghcr.io/dkoshkin/kubernetes-upgrader:latest
+IMG ?= ghcr.io/dkoshkin/kubernetes-upgrader:v0.7.0
 OUT ?= out
 CARGO ?= cargo
 KUBECTL ?= kubectl
@@ -82,7 +82,7 @@ release-manifests: $(OUT)/components.yaml ## Render out/components.yaml, with IM
 .PHONY: $(OUT)/components.yaml
 $(OUT)/components.yaml:
 	@mkdir -p $(OUT)
-	$(KUBECTL) kustomize config/default | sed 's|image: ghcr.io/dkoshkin/kubernetes-upgrader:.*|image: $(IMG)|' > $@
+	$(KUBECTL) kustomize config/default | sed "s|image: ghcr.io/dkoshkin/kubernetes-upgrader:.*|image: $(IMG)|" > $@
 
 .PHONY: release-samples
 release-samples: ## Copy the samples to out/samples

@@ -87,6 +87,11 @@ impl Options {
     }
 }
 
+/// What `--help` prints, for the reference page.
+pub fn help() -> String {
+    command().render_help().to_string()
+}
+
 /// Flags are built and not derived: half of them have Go's notations, which need parsers of their own.
 fn command() -> Command {
     Command::new("manager")

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 pub mod crds;
+pub mod docs;
 pub mod openapi;
 pub mod pod_spec;
 pub mod policy;
@@ -44,8 +45,12 @@ pub enum Error {
 pub type Generator = fn() -> Result<Files, Error>;
 
 /// Every generator, with the name that it is known by.
-pub const GENERATORS: &[(&str, Generator)] =
-    &[("crds", crds::generate), ("policy", policy::generate), ("rbac", rbac::generate)];
+pub const GENERATORS: &[(&str, Generator)] = &[
+    ("crds", crds::generate),
+    ("policy", policy::generate),
+    ("rbac", rbac::generate),
+    ("docs", docs::generate),
+];
 
 /// Every generated file.
 pub fn generate() -> Result<Files, Error> {
