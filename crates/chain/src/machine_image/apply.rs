@@ -113,12 +113,10 @@ struct LiveTemplate {
 
 /// Makes the request of a step.
 pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, Refusal> {
-    let images = Place::of(KIND);
     match step {
-        Step::HoldMove { image, .. } => {
-            annotate(&shell, &image, &json!({BLOCK_MOVE_ANNOTATION: HOLDER})).await
-        }
-        Step::ReleaseMove { image } => annotate(&shell, &image, &json!({BLOCK_MOVE_ANNOTATION: null})).await,
+        Step::HoldMove { image, .. } => patch(&shell, &image, holding(&image, Some(HOLDER))).await,
+        Step::ReleaseMove { image } => patch(&shell, &image, holding(&image, None)).await,
+        Step::RecordId { image, id, let_go } => patch(&shell, &image, recording(&image, &id, let_go)).await,
         Step::ReadJobs { image, .. } => {
             let labels = format!("{}={}", job::MACHINE_IMAGE_NAME_LABEL, image_label(&image));
             let jobs = shell.rows::<JobRow>(&Place::of(job::KIND), &image.key.namespace, &labels).await?;
@@ -126,7 +124,7 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             Ok(Applied::answer(Answer::Jobs(owned.next().map(|job| job.meta.key.name))))
         }
         Step::ReadTemplate { image } => {
-            let live: Live = shell.get(&images, &image.key).await?;
+            let live: Live = shell.get(&Place::of(KIND), &image.key).await?;
             let resource_version = live.metadata.meta().resource_version;
             let template = TemplateRead { resource_version, spec: live.spec.job_template.spec };
             Ok(Applied::answer(Answer::Template(template)))
@@ -141,22 +139,25 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
                 shell.rows::<PodTermination>(&Place::of(pod::KIND), &job.key.namespace, &labels).await?;
             Ok(Applied::answer(Answer::Pods(pods)))
         }
-        Step::RecordId { image, id, let_go } => {
-            // The resourceVersion refuses the write where an id was set since: it is never overwritten.
-            let mut body = json!({
-                "metadata": {"uid": image.uid, "resourceVersion": image.resource_version.to_string()},
-                "spec": {"id": id},
-            });
-            if let_go {
-                body["metadata"]["annotations"] = json!({BLOCK_MOVE_ANNOTATION: null});
-            }
-            patch(&shell, &image, body).await
-        }
     }
 }
 
-async fn annotate(shell: &Shell, image: &Meta, annotations: &Value) -> Result<Applied<Answer>, Refusal> {
-    patch(shell, image, json!({"metadata": {"uid": image.uid, "annotations": annotations}})).await
+/// The merge patch that holds a move, or lets it go. The uid refuses it for a namesake.
+pub(super) fn holding(image: &Meta, holder: Option<&str>) -> Value {
+    json!({"metadata": {"uid": image.uid, "annotations": {BLOCK_MOVE_ANNOTATION: holder}}})
+}
+
+/// The merge patch that writes the id. The resourceVersion refuses it where an id was set since: none is ever
+/// overwritten.
+pub(super) fn recording(image: &Meta, id: &str, let_go: bool) -> Value {
+    let mut body = json!({
+        "metadata": {"uid": image.uid, "resourceVersion": image.resource_version.to_string()},
+        "spec": {"id": id},
+    });
+    if let_go {
+        body["metadata"]["annotations"] = json!({BLOCK_MOVE_ANNOTATION: null});
+    }
+    body
 }
 
 async fn patch(shell: &Shell, image: &Meta, body: Value) -> Result<Applied<Answer>, Refusal> {

@@ -1,6 +1,6 @@
 //! Whether an image is there, is being built, or is to be built.
 
-use api::batch::job::{self, JobRow};
+use api::batch::job::{self, Ended, IMAGE_ID, JobRow};
 use api::upgrader::machine_image::{MachineImageRow, Reason};
 use domain::object::ObjectRef;
 use domain::verdict::{Because, Reason as _, Trouble, Verdict};
@@ -36,64 +36,71 @@ pub(super) fn decide(observed: &Observed) -> Verdict<Step, Reason> {
 /// There is a Job: its end decides, and nothing else; a pod of it that failed is retried by the Job itself.
 fn built(observed: &Observed, job: &JobRow) -> Verdict<Step, Reason> {
     let image = &observed.image;
-    let by = |reason, message: String| Because::new(reason, message).blocked_by(reference(job));
-    let again = format!("delete Job {} to build again", job.meta.key.name);
     if let Some(error) = &job.malformed {
         let message = format!("the Job that builds it cannot be read: {error}");
-        return Verdict::failed(by(Reason::of_trouble(Trouble::Malformed), message));
+        return Verdict::failed(of(job, Reason::of_trouble(Trouble::Malformed), message));
     }
     let told = image_id::of_job(job);
     // Where no condition was set (an older or a foreign Job controller), the id must be there to believe the counters.
     let succeeded = job.complete.is_some()
         || (job.failed.is_none() && job.succeeded >= 1 && job.active == 0 && told.is_some());
-    if succeeded && let Some(told) = told.or_else(|| observed.told.clone()) {
-        return match told {
-            Told::Id(id) => {
-                // Whoever deletes a Job that has its image means the Job, not the image.
-                let step = Step::RecordId { image: image.meta.clone(), id, let_go: image.blocks_move };
-                let because = by(Reason::Building, "the image is built, its id is being recorded".to_owned());
-                Verdict::wait(because).step(step)
-            }
-            _ if job.meta.deleting => deleting(job),
-            Told::Nothing(why) => {
-                let message = format!(
-                    "the Job has succeeded, and tells no image id: it has no annotation {}, and {why}",
-                    job::IMAGE_ID
-                );
-                let_go(image, Verdict::failed(by(Reason::ImageIdMissing, message).unblock(again)))
-            }
-            Told::Unclear(why) => {
-                let message =
-                    format!("the Job has succeeded, and what it tells cannot be an image id: {why}");
-                let_go(image, Verdict::failed(by(Reason::ImageIdAmbiguous, message).unblock(again)))
-            }
-        };
+    let told = told.or_else(|| observed.told.clone()).filter(|_| succeeded);
+    if let Some(Told::Id(id)) = told {
+        // Also of a Job that is being deleted: the image is there.
+        let because = of(job, Reason::Building, "the image is built, its id is to be recorded");
+        let step = Step::RecordId { image: image.meta.clone(), id, let_go: image.blocks_move };
+        return Verdict::wait(because).step(step);
     }
     if job.meta.deleting {
         return deleting(job);
     }
-    if succeeded {
-        let because =
-            by(Reason::Building, "the Job has succeeded, its pods are asked for the image id".to_owned());
-        return Verdict::wait(because).step(Step::ReadPods { job: job.meta.clone() });
+    let failed = |reason, message: String| {
+        let again = format!("delete Job {} to build again", job.meta.key.name);
+        let_go(image, Verdict::failed(of(job, reason, message).unblock(again)))
+    };
+    match told {
+        Some(Told::Nothing(why)) => {
+            let message =
+                format!("the Job has succeeded without an image id: no annotation {IMAGE_ID}, and {why}");
+            failed(Reason::ImageIdMissing, message)
+        }
+        Some(Told::Unclear(why)) => {
+            let message = format!("the Job has succeeded, and what it tells cannot be an image id: {why}");
+            failed(Reason::ImageIdAmbiguous, message)
+        }
+        _ if succeeded => {
+            let because =
+                of(job, Reason::Building, "the Job has succeeded, its pods are to tell the image id");
+            Verdict::wait(because).step(Step::ReadPods { job: job.meta.clone() })
+        }
+        _ => match &job.failed {
+            Some(ended) => failed(Reason::JobFailed, how(ended)),
+            None => building(image, job),
+        },
     }
-    if let Some(failed) = &job.failed {
-        let words = [&failed.reason, &failed.message].map(|words| words.trim_end_matches('.'));
-        let words = words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(": ");
-        let message = if words.is_empty() {
-            "the Job has failed".to_owned()
-        } else {
-            format!("the Job has failed: {words}")
-        };
-        return let_go(image, Verdict::failed(by(Reason::JobFailed, message).unblock(again)));
-    }
+}
+
+fn building(image: &MachineImageRow, job: &JobRow) -> Verdict<Step, Reason> {
     let message = match job.failed_pods {
         0 => "the image is being built".to_owned(),
         1 => "the image is being built, 1 pod has failed so far".to_owned(),
         several => format!("the image is being built, {several} pods have failed so far"),
     };
-    let verdict = Verdict::wait(by(Reason::Building, message));
+    let verdict = Verdict::wait(of(job, Reason::Building, message));
     if image.blocks_move { verdict } else { verdict.step(hold(image, &job.meta.key.name)) }
+}
+
+/// How a Job failed, in the Job controller's words.
+fn how(ended: &Ended) -> String {
+    let mut message = "the Job has failed".to_owned();
+    for words in [&ended.reason, &ended.message] {
+        let words = words.trim_end_matches('.');
+        if !words.is_empty() {
+            message.push_str(": ");
+            message.push_str(words);
+        }
+    }
+    message
 }
 
 /// There is neither Job nor id.
@@ -108,15 +115,16 @@ fn to_build(image: &MachineImageRow, next: &Next) -> Verdict<Step, Reason> {
     if let Err(problem) = &image.containers {
         return failed(Reason::InvalidTemplate, problem.to_string(), "correct spec.jobTemplate.spec");
     }
-    if let Some(rejected) = &next.rejected {
-        let message = format!("the API server refuses the Job: {}", rejected.message);
-        return failed(Reason::JobRejected, message, "correct spec.jobTemplate.spec").recheck(rejected.until);
+    if let Some(refused) = &next.refused {
+        let because =
+            Because::new(refused.reason, format!("cannot create Job {}: {}", next.name, refused.message));
+        return let_go(image, Verdict::failed(because.not_before(refused.until)));
     }
     match &next.occupant {
         Some(job) if job.meta.deleting => return let_go(image, deleting(job)),
         Some(job) => {
-            let because = Because::new(Reason::JobNameTaken, "the name of the Job to be made is taken");
-            return let_go(image, Verdict::wait(because.blocked_by(reference(job))));
+            let because = of(job, Reason::JobNameTaken, "the name of the Job to be made is taken");
+            return let_go(image, Verdict::wait(because));
         }
         None => {}
     }
@@ -150,7 +158,7 @@ fn to_build(image: &MachineImageRow, next: &Next) -> Verdict<Step, Reason> {
 }
 
 fn deleting(job: &JobRow) -> Verdict<Step, Reason> {
-    Verdict::wait(Because::new(Reason::JobDeleting, "the Job is being deleted").blocked_by(reference(job)))
+    Verdict::wait(of(job, Reason::JobDeleting, "the Job is being deleted"))
 }
 
 fn hold(image: &MachineImageRow, job: &str) -> Step {
@@ -162,6 +170,7 @@ fn let_go(image: &MachineImageRow, verdict: Verdict<Step, Reason>) -> Verdict<St
     if image.blocks_move { verdict.step(Step::ReleaseMove { image: image.meta.clone() }) } else { verdict }
 }
 
-fn reference(job: &JobRow) -> ObjectRef {
-    ObjectRef::of(job::KIND, &job.meta)
+/// A reason that lies with a Job.
+fn of(job: &JobRow, reason: Reason, message: impl Into<String>) -> Because<Reason> {
+    Because::new(reason, message).blocked_by(ObjectRef::of(job::KIND, &job.meta))
 }

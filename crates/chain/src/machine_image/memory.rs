@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use api::batch::pod::PodTermination;
+use api::upgrader::machine_image::Reason;
 use domain::object::{Meta, ResourceVersion};
+use domain::verdict::Reason as _;
 use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::clock::after;
@@ -12,8 +14,10 @@ use serde_json::Value;
 use super::apply::Step;
 use super::image_id::{self, Told};
 
-/// A Job that the API server refuses is sent again after this long at the latest: what it refuses may have changed.
-const REJECTED: Duration = Duration::from_secs(15 * 60);
+/// A Job that is refused is sent again after this long at the latest: what refuses it may have changed. One that is
+/// invalid hardly becomes valid; a role or a policy is corrected by somebody who waits for the effect.
+const INVALID: Duration = Duration::from_secs(15 * 60);
+const FORBIDDEN: Duration = Duration::from_secs(5 * 60);
 
 /// What the requests brought.
 #[derive(Debug, Default)]
@@ -24,8 +28,8 @@ pub struct Memory {
     pub(super) looked: Option<Looked>,
     /// What the pods of the Job with this uid tell of the image id.
     pub(super) told: Option<(Box<str>, Told)>,
-    /// The API server's refusal of the Job.
-    pub(super) rejected: Option<Rejected>,
+    /// The refusal of the Job.
+    pub(super) refused: Option<Refused>,
 }
 
 /// `spec.jobTemplate.spec` of one version of the image.
@@ -48,13 +52,16 @@ pub struct Looked {
     pub at: Timestamp,
 }
 
-/// The API server refuses the Job as invalid.
+/// The API server refuses the Job. It is not asked again at the engine's pace: each time costs holding `clusterctl move`
+/// and letting it go, and between the times nothing may be held, since nothing is being built.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
+pub struct Refused {
     /// Uid of the image.
     pub uid: Box<str>,
     /// Generation of the image that the Job was made of.
     pub generation: i64,
+    /// The word for it.
+    pub reason: Reason,
     /// The server's words.
     pub message: String,
     /// When it is tried again, if the image does not change before.
@@ -73,7 +80,7 @@ pub enum Answer {
 }
 
 impl Memory {
-    /// Takes an answer, or the one refusal that is this controller's own: that of an invalid Job.
+    /// Takes an answer, or a refusal of the Job that lasts; others are the engine's.
     pub(super) fn learn(&mut self, step: &Step, outcome: Result<Answer, &Refusal>, now: Timestamp) -> bool {
         match (step, outcome) {
             (_, Ok(Answer::Template(template))) => self.template = Some(template),
@@ -85,8 +92,8 @@ impl Memory {
             }
             (Step::CreateJob { image, .. }, Err(refusal)) => {
                 self.template = None;
-                let Refusal::Invalid(message) = refusal else { return false };
-                self.rejected = Some(Rejected::of(image, message, now));
+                self.refused = Refused::of(image, refusal, now);
+                return self.refused.is_some();
             }
             (_, outcome) => return outcome.is_ok(),
         }
@@ -94,14 +101,22 @@ impl Memory {
     }
 }
 
-impl Rejected {
-    fn of(image: &Meta, message: &str, now: Timestamp) -> Self {
-        Self {
+impl Refused {
+    fn of(image: &Meta, refusal: &Refusal, now: Timestamp) -> Option<Self> {
+        let (reason, pause) = match refusal {
+            Refusal::Invalid(_) => (Reason::JobRejected, INVALID),
+            Refusal::Admission { .. } | Refusal::Forbidden(_) => {
+                (Reason::of_trouble(refusal.trouble()?), FORBIDDEN)
+            }
+            _ => return None,
+        };
+        Some(Self {
             uid: image.uid.clone(),
             generation: image.generation,
-            message: message.to_owned(),
-            until: after(now, REJECTED),
-        }
+            reason,
+            message: refusal.to_string(),
+            until: after(now, pause),
+        })
     }
 
     /// Whether it still speaks of this image.

@@ -35,7 +35,7 @@ use runtime::store::Snapshot;
 
 pub use self::apply::Step;
 pub use self::image_id::Told;
-pub use self::memory::{Answer, Looked, Memory, Rejected, TemplateRead};
+pub use self::memory::{Answer, Looked, Memory, Refused, TemplateRead};
 pub use self::observe::{Next, Observed, Previous, Template};
 
 /// The controller of machine images.

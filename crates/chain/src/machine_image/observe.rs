@@ -6,12 +6,12 @@ use api::batch::job::{self, JobRow};
 use api::upgrader::machine_image::MachineImageRow;
 use jiff::Timestamp;
 use runtime::clock::after;
-use runtime::store::{Availability, Snapshot};
+use runtime::store::{Availability, Snapshot, Table};
 use serde_json::Value;
 
 use super::image_id::Told;
 use super::job::next_name;
-use super::memory::{Memory, Rejected};
+use super::memory::{Memory, Refused};
 
 /// How long a watch may be late before the API server is asked once more.
 const LATE: Duration = Duration::from_secs(5);
@@ -43,7 +43,7 @@ pub struct Next {
     /// What it is made of.
     pub template: Template,
     /// The API server refuses it.
-    pub rejected: Option<Rejected>,
+    pub refused: Option<Refused>,
 }
 
 /// What became of the Job that the status names and the store has not.
@@ -86,10 +86,10 @@ pub(super) fn observe(
         Some(next(snapshot, image, memory, now))
     } else {
         // A template is large, and of no use before the next Job.
-        (memory.template, memory.looked, memory.rejected) = (None, None, None);
+        (memory.template, memory.looked, memory.refused) = (None, None, None);
         None
     };
-    let hidden = match snapshot.table::<JobRow>().map(|jobs| jobs.availability()) {
+    let hidden = match snapshot.table::<JobRow>().map(Table::availability) {
         Some(Availability::Forbidden(words)) => Some(words.clone()),
         _ => None,
     };
@@ -107,7 +107,7 @@ fn newest<'a>(snapshot: Snapshot<'a>, image: &'a MachineImageRow) -> Option<&'a 
 fn next(snapshot: Snapshot<'_>, image: &MachineImageRow, memory: &mut Memory, now: Timestamp) -> Next {
     let version = image.meta.resource_version;
     memory.template.take_if(|template| template.resource_version < version);
-    memory.rejected.take_if(|rejected| !rejected.holds(&image.meta, now));
+    memory.refused.take_if(|refused| !refused.holds(&image.meta, now));
     let name = next_name(image);
     Next {
         occupant: snapshot.get::<JobRow>(&image.meta.key.sibling(&name)).cloned(),
@@ -117,7 +117,7 @@ fn next(snapshot: Snapshot<'_>, image: &MachineImageRow, memory: &mut Memory, no
             Some(template) if template.resource_version > version => Template::Ahead,
             Some(template) => Template::Read(template.spec.clone()),
         },
-        rejected: memory.rejected.clone(),
+        refused: memory.refused.clone(),
         name,
     }
 }

@@ -1,0 +1,196 @@
+//! The life of an image, request by request, on a server of a few lines; killed before and after every one of them.
+
+use std::collections::BTreeMap;
+
+use super::super::apply::{holding, recording};
+use super::*;
+
+/// An API server that holds one image and its Jobs.
+struct World {
+    image: Value,
+    jobs: BTreeMap<String, Value>,
+    version: u64,
+    memory: Memory,
+    events: Vec<String>,
+}
+
+/// How a pass ends.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Kill {
+    Never,
+    /// Before the request with this number.
+    Before(usize),
+    /// After it was served: its answer is lost.
+    After(usize),
+}
+
+impl World {
+    fn new() -> Self {
+        let image = objects(&image("", "", "")).remove(0);
+        Self { image, jobs: BTreeMap::new(), version: 1, memory: Memory::default(), events: Vec::new() }
+    }
+
+    fn store(&self) -> Store {
+        store(&yaml(std::iter::once(&self.image).chain(self.jobs.values())))
+    }
+
+    /// One pass; returns the number of its requests. A killed process has no memory left.
+    fn pass(&mut self, kill: Kill) -> usize {
+        for request in 0..16 {
+            let looked = look_in(&self.store(), &mut self.memory, 0);
+            let Some(step) = looked.verdict.steps.first() else {
+                if kill == Kill::Before(request) {
+                    self.memory = Memory::default();
+                    return request;
+                }
+                self.image["status"] = looked.status(&self.image["status"]);
+                self.touched();
+                self.events.extend(looked.events().into_iter().map(ToOwned::to_owned));
+                if kill == Kill::After(request) {
+                    self.memory = Memory::default();
+                }
+                return request + 1;
+            };
+            if kill == Kill::Before(request) {
+                self.memory = Memory::default();
+                return request;
+            }
+            let served = self.serve(step);
+            if kill == Kill::After(request) {
+                self.memory = Memory::default();
+                return request + 1;
+            }
+            match served {
+                Ok(Some(answer)) => {
+                    assert!(MachineImageRoom.learn(&mut self.memory, step, Ok(answer), at(0)));
+                }
+                Ok(None) => {}
+                Err(refusal) => assert!(MachineImageRoom.learn(&mut self.memory, step, Err(&refusal), at(0))),
+            }
+        }
+        panic!("a pass without end");
+    }
+
+    fn touched(&mut self) {
+        self.version += 1;
+        self.image["metadata"]["resourceVersion"] = json!(self.version.to_string());
+    }
+
+    fn serve(&mut self, step: &Step) -> Result<Option<Answer>, Refusal> {
+        match step {
+            Step::HoldMove { image, .. } => {
+                merge(&mut self.image, &holding(image, Some("kubernetes-upgrader")))
+            }
+            Step::ReleaseMove { image } => merge(&mut self.image, &holding(image, None)),
+            Step::RecordId { image, id, let_go } => {
+                assert_eq!(
+                    json!(image.resource_version.to_string()),
+                    self.image["metadata"]["resourceVersion"]
+                );
+                merge(&mut self.image, &recording(image, id, *let_go));
+            }
+            Step::ReadTemplate { .. } => {
+                let resource_version = domain::object::ResourceVersion(self.version);
+                let spec = self.image["spec"]["jobTemplate"]["spec"].clone();
+                return Ok(Some(Answer::Template(TemplateRead { resource_version, spec })));
+            }
+            Step::ReadJobs { .. } => {
+                return Ok(Some(Answer::Jobs(self.jobs.keys().next().map(|name| (&**name).into()))));
+            }
+            Step::ReadPods { .. } => return Ok(Some(Answer::Pods(Vec::new()))),
+            Step::CreateJob { name, body, .. } => {
+                assert!(self.is_held(), "a build that could be moved away from");
+                if self.jobs.contains_key(&**name) {
+                    return Err(Refusal::AlreadyExists);
+                }
+                let mut job = body.clone();
+                self.version += 1;
+                job["metadata"]["uid"] = json!(format!("uid-{}", self.version));
+                job["status"] = json!({"active": 1});
+                self.jobs.insert(name.to_string(), job);
+                return Ok(None);
+            }
+        }
+        self.touched();
+        Ok(None)
+    }
+
+    fn is_held(&self) -> bool {
+        self.image["metadata"]["annotations"].get(api::clusterctl::BLOCK_MOVE_ANNOTATION).is_some()
+    }
+
+    fn job(&mut self) -> &mut Value {
+        assert_eq!(self.jobs.len(), 1, "{:?}", self.jobs.keys());
+        self.jobs.values_mut().next().unwrap()
+    }
+
+    fn named(&mut self) -> Value {
+        self.job()["metadata"]["name"].clone()
+    }
+}
+
+/// A pass that is killed, and the one of the next process.
+fn passes(world: &mut World, kill: Kill) {
+    world.pass(kill);
+    world.pass(Kill::Never);
+}
+
+fn kills() -> impl Iterator<Item = Kill> {
+    std::iter::once(Kill::Never)
+        .chain((0..6).flat_map(|request| [Kill::Before(request), Kill::After(request)]))
+}
+
+/// T11 of the original's acceptance list, and T10, with a kill at each request of each pass.
+#[test]
+fn one_job_an_attempt_and_one_id_wherever_it_is_killed() {
+    const NEVER: Kill = Kill::Never;
+    let stories = kills().flat_map(|kill| [(kill, NEVER, NEVER), (NEVER, kill, NEVER), (NEVER, NEVER, kill)]);
+    for (first, second, third) in stories {
+        let mut world = World::new();
+        passes(&mut world, first);
+        let name = world.named();
+        assert_eq!(world.image["status"]["jobRef"]["name"], name);
+        assert!(world.is_held());
+
+        // Deleted before it succeeded.
+        world.jobs.clear();
+        passes(&mut world, second);
+        let next = world.named();
+        assert_ne!(name, next, "{first:?} {second:?}");
+        assert_eq!(
+            (&world.image["status"]["jobRef"]["name"], &world.image["status"]["phase"]),
+            (&next, &json!("Building"))
+        );
+        assert_eq!(world.image["status"].get("ready"), None);
+
+        let job = world.job();
+        job["metadata"]["annotations"] = json!({"kubernetesupgraded.dimitrikoshkin.com/image-id": "test-id"});
+        job["status"] = json!({"succeeded": 1});
+        passes(&mut world, third);
+        assert_eq!(world.image["spec"]["id"], "test-id", "{first:?} {second:?} {third:?}");
+        let status = &world.image["status"];
+        assert_eq!(
+            (&status["ready"], &status["phase"], &status["jobRef"]["name"]),
+            (&json!(true), &json!("Created"), &next)
+        );
+        assert!(!world.is_held());
+        assert_eq!(
+            world.events,
+            ["CreatingJob", "CreatingJob", "ImageAvailable"],
+            "{first:?} {second:?} {third:?}"
+        );
+
+        world.jobs.clear();
+        assert_eq!(world.pass(Kill::Never), 1, "nothing but a look at the status");
+        assert!(world.jobs.is_empty());
+    }
+}
+
+#[test]
+fn a_job_takes_three_requests_and_an_id_one() {
+    let mut world = World::new();
+    assert_eq!(world.pass(Kill::Never), 3 + 1);
+    world.job()["status"] = json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]});
+    world.job()["metadata"]["labels"]["kubernetesupgraded.dimitrikoshkin.com/image-id"] = json!("ami-1");
+    assert_eq!(world.pass(Kill::Never), 1 + 1);
+}
