@@ -249,7 +249,7 @@ pub(super) fn polled(observed: &Observed) -> String {
 }
 
 fn interval(syncer: &SyncerRow) -> SignedDuration {
-    syncer.interval.filter(|interval| interval.is_positive()).unwrap_or(DEFAULT_INTERVAL).max(SHORTEST)
+    syncer.interval.filter(SignedDuration::is_positive).unwrap_or(DEFAULT_INTERVAL).max(SHORTEST)
 }
 
 fn due(polled: &Polled, syncer: &SyncerRow) -> Timestamp {

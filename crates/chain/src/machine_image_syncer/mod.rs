@@ -33,7 +33,7 @@ use runtime::store::{DynamicKind, Snapshot};
 
 pub use self::apply::{Answer, Creation, Step};
 pub use self::manifest::LiveTemplate;
-pub use self::observe::{Memory, Observed, Rejected};
+pub use self::observe::{Errand, Image, Memory, Observed, Rejected};
 pub use self::source::{Found, Polled, Source, Target};
 
 /// The controller of machine image syncers.

@@ -9,7 +9,7 @@ use domain::verdict::Trouble;
 use domain::version::KubernetesVersion;
 use jiff::{SignedDuration, Timestamp};
 use runtime::answer::Refusal;
-use runtime::store::{Availability, DynamicKind, Snapshot};
+use runtime::store::{Availability, DynamicKind, Snapshot, Table};
 
 use super::apply::{Answer, Step};
 use super::manifest::LiveTemplate;
@@ -26,6 +26,18 @@ pub struct Memory {
     template: Option<Result<LiveTemplate, Box<str>>>,
     rejected: Option<Rejected>,
     created: Option<Box<str>>,
+    refused: Option<Errand>,
+}
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// The source's versions.
+    Source,
+    /// The template.
+    Template,
+    /// The machine image.
+    Image,
 }
 
 /// The server found a machine image invalid that was made from a template.
@@ -60,6 +72,8 @@ pub struct Observed {
     pub others: Vec<Meta>,
     /// Uid of the machine image that this pass has made.
     pub created: Option<Box<str>>,
+    /// What the request was for that this pass was refused.
+    pub refused: Option<Errand>,
 }
 
 /// A machine image that this syncer made.
@@ -110,7 +124,14 @@ impl Memory {
 
     /// A machine image that the server finds invalid is the template's fault, and the user's to mend.
     pub(super) fn refused(&mut self, step: &Step, refusal: &Refusal, now: Timestamp) -> bool {
-        let (Step::CreateImage(creation), Refusal::Invalid(words)) = (step, refusal) else { return false };
+        let (Step::CreateImage(creation), Refusal::Invalid(words)) = (step, refusal) else {
+            self.refused = Some(match step {
+                Step::ReadSource(_) => Errand::Source,
+                Step::ReadTemplate(_) => Errand::Template,
+                Step::CreateImage(_) => Errand::Image,
+            });
+            return false;
+        };
         let (template, words) = (creation.template.clone(), words.as_str().into());
         self.rejected = Some(Rejected { template, at: now, words });
         true
@@ -164,6 +185,7 @@ pub(super) fn observe(
         images,
         others,
         created: memory.created.take(),
+        refused: memory.refused.take(),
         syncer: syncer.clone(),
     }
 }
@@ -177,7 +199,7 @@ fn holds(rejected: &Rejected, template: &TemplateRow, now: Timestamp) -> bool {
 
 /// Without its watch a table may lack what exists, and what exists must not be made again.
 fn blind<R: Row>(snapshot: Snapshot<'_>, what: &str) -> Option<(Trouble, String)> {
-    match snapshot.table::<R>().map_or(&Availability::Syncing, |table| table.availability()) {
+    match snapshot.table::<R>().map_or(&Availability::Syncing, Table::availability) {
         Availability::Synced { .. } => None,
         Availability::Forbidden(words) => Some((Trouble::Forbidden, format!("cannot watch {what}: {words}"))),
         Availability::NotInstalled => {

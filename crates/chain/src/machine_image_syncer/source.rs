@@ -7,7 +7,7 @@ use api::upgrader::debian_repository_source::{self, SourceRow};
 use api::upgrader::machine_image_syncer::SyncerRow;
 use domain::object::{ObjectKey, ObjectRef};
 use jiff::Timestamp;
-use runtime::store::{Availability, DynamicKind, Snapshot, dynamic_kind};
+use runtime::store::{Availability, DynamicKind, Snapshot, Table, dynamic_kind};
 
 /// The object that a syncer's reference names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,11 +111,11 @@ pub(super) fn observe(
     let (availability, found) = if target.is_ours() {
         let row = snapshot.get::<SourceRow>(&target.key);
         let table = snapshot.table::<SourceRow>();
-        (table.map(|table| table.availability()), row.map(|row| Ok(row.status.versions.clone())))
+        (table.map(Table::availability), row.map(|row| Ok(row.status.versions.clone())))
     } else {
         let table = snapshot.dynamic::<VersionsRow>(&target.kind);
         let row = table.and_then(|table| table.get(&target.key));
-        (table.map(|table| table.availability()), row.map(|row| row.versions.clone()))
+        (table.map(Table::availability), row.map(|row| row.versions.clone()))
     };
     let begun = syncing.take().filter(|(kind, _)| *kind == target.kind).map_or(now, |(_, since)| since);
     match availability {

@@ -4,7 +4,7 @@ use api::upgrader::machine_image;
 use api::upgrader::machine_image_syncer::{DONE, Reason, Status};
 use domain::condition::{self, Condition, Shape};
 use domain::object::ObjectRef;
-use domain::verdict::{Note, Reason as _, Severity, Then, Verdict};
+use domain::verdict::{Note, Reason as _, Severity, Verdict};
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::room::Report;
@@ -12,7 +12,8 @@ use runtime::status::merge_patch;
 
 use super::apply::Step;
 use super::decide::{current, is_unsaid, polled};
-use super::observe::{Image, Observed};
+use super::observe::{Errand, Image, Observed};
+use super::source::Source;
 
 /// The original's Events.
 const GET_VERSIONS_FROM_SOURCE_FAILED: &str = "GetVersionsFromSourceFailed";
@@ -65,7 +66,7 @@ fn created(observed: &Observed) -> Option<Note> {
 /// An Event for each new reason why a version has no machine image.
 fn stopped(observed: &Observed, verdict: &Verdict<Step, Reason>, after: &[Condition]) -> Option<Note> {
     let because = verdict.then.because()?;
-    let reason = event_of(because.reason, matches!(verdict.then, Then::Failed(_)))?;
+    let reason = event_of(observed, because.reason)?;
     let before = &observed.syncer.status.conditions;
     condition::changed(before, after, condition::READY)?;
     let since = condition::find(after, condition::UP_TO_DATE)?.last_transition_time;
@@ -78,7 +79,7 @@ fn stopped(observed: &Observed, verdict: &Verdict<Step, Reason>, after: &[Condit
     })
 }
 
-fn event_of(reason: Reason, failed: bool) -> Option<&'static str> {
+fn event_of(observed: &Observed, reason: Reason) -> Option<&'static str> {
     Some(match reason {
         Reason::Paused | Reason::ImageDeleting | Reason::CreatingImage | Reason::DryRun => return None,
         Reason::InvalidVersionRange
@@ -93,7 +94,11 @@ fn event_of(reason: Reason, failed: bool) -> Option<&'static str> {
         Reason::InternalError | Reason::Malformed => reason.name(),
         Reason::ImageNameTaken => CREATE_MACHINE_IMAGE_FAILED,
         Reason::Forbidden | Reason::WriteRefused | Reason::ForeignWebhook | Reason::ApiUnavailable => {
-            return failed.then_some(CREATE_MACHINE_IMAGE_FAILED);
+            match (observed.refused, &observed.source) {
+                (Some(Errand::Source), _) | (None, Source::Syncing(_)) => GET_VERSIONS_FROM_SOURCE_FAILED,
+                (Some(Errand::Template), _) => GET_MACHINE_IMAGE_TEMPLATE_FAILED,
+                (Some(Errand::Image) | None, _) => CREATE_MACHINE_IMAGE_FAILED,
+            }
         }
     })
 }

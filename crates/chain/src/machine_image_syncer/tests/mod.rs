@@ -43,6 +43,8 @@ struct World {
     feed: Found,
 }
 
+type Looked = (Observed, Verdict<Step, Reason>);
+
 /// One pass as the engine leads it.
 struct Pass {
     /// The requests that were made.
@@ -82,7 +84,7 @@ impl World {
         self.objects.retain(|object| object["kind"] != kind);
     }
 
-    fn look(&mut self, now: Timestamp) -> (Observed, Verdict<Step, Reason>) {
+    fn look(&mut self, now: Timestamp) -> Looked {
         let documents: Vec<String> = self.objects.iter().map(Value::to_string).collect();
         let mut store: Store = testkit::store(&documents.join("\n---\n"));
         if let Some(availability) = &self.foreign {
@@ -114,11 +116,7 @@ impl World {
     }
 
     /// Makes at most `limit` requests; the last observation, unless the process was killed before it.
-    fn lead(
-        &mut self,
-        now: Timestamp,
-        limit: usize,
-    ) -> (Vec<String>, Option<(Observed, Verdict<Step, Reason>)>) {
+    fn lead(&mut self, now: Timestamp, limit: usize) -> (Vec<String>, Option<Looked>) {
         let mut steps = Vec::new();
         loop {
             let (observed, verdict) = self.look(now);

@@ -94,11 +94,29 @@ fn a_template_that_the_server_refuses_is_not_tried_until_it_changes() {
     assert_eq!(world.pass(at(600)).steps.len(), 2);
 }
 
+/// The engine tells of every other refusal, and its Event says what could not be done, as the original's did.
 #[test]
 fn any_other_refusal_is_the_engines_to_tell() {
     let mut world = World::new(CHAIN);
     let (_, verdict) = world.look(at(0));
     for refusal in [Refusal::AlreadyExists, Refusal::NotFound, Refusal::Invalid("of a GET".to_owned())] {
         assert!(!SyncerRoom.learn(&mut world.memory, &verdict.steps[0], Err(&refusal), at(0)));
+    }
+    let answer = world.answer(&verdict.steps[0]);
+    let reading = verdict.steps[0].clone();
+    SyncerRoom.learn(&mut world.memory, &reading, Ok(answer), at(0));
+    let making = world.look(at(0)).1.steps[0].clone();
+    for (step, event) in [(reading, "GetMachineImageTemplateFailed"), (making, "CreateMachineImageFailed")] {
+        let refusal = Refusal::Forbidden("no".to_owned());
+        assert!(!SyncerRoom.learn(&mut world.memory, &step, Err(&refusal), at(1)));
+        let (observed, _) = world.look(at(1));
+        let verdict =
+            Verdict::failed(domain::verdict::Because::new(Reason::Forbidden, format!("cannot {step}: no")));
+        let report = SyncerRoom.report(&observed, &verdict, at(1));
+        assert_eq!(report.notes[0].reason, event);
+        assert_eq!(
+            conditions(&report.status.unwrap()),
+            "Ready=False/Forbidden UpToDate=Unknown/Forbidden Stalled=True/Forbidden"
+        );
     }
 }
