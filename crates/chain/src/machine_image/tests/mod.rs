@@ -1,10 +1,12 @@
-//! The states of a machine image, in the order of its life. `image_id.rs` and `job.rs` test their namesakes.
+//! The states of a machine image, in the order of its life. `story.rs` leads one through it, `talks.rs` makes the requests;
+//! `image_id.rs` and `job.rs` test their namesakes.
 
 mod adoption;
 mod image_id;
 mod job;
 mod refusals;
 mod story;
+mod talks;
 
 use api::batch::job::JobRow;
 use api::upgrader::machine_image::{MachineImageRow, Reason};
