@@ -23,6 +23,13 @@ pub(crate) struct Item {
     pub(crate) key: ObjectKey,
 }
 
+impl Item {
+    /// Before every item of a room.
+    fn first(room: usize) -> Self {
+        Self { room, key: ObjectKey::default() }
+    }
+}
+
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -38,7 +45,9 @@ pub(crate) enum Ended {
 /// Items waiting to be looked at. No item is given out twice at a time.
 #[derive(Default)]
 pub(crate) struct Queue {
-    ready: VecDeque<Item>,
+    /// By room, with the place in the one line that all rooms stand in.
+    ready: BTreeMap<usize, VecDeque<(u64, Item)>>,
+    next: u64,
     queued: BTreeSet<Item>,
     running: BTreeMap<Item, bool>,
     due: BTreeSet<(Timestamp, Item)>,
@@ -52,7 +61,8 @@ impl Queue {
         if let Some(again) = self.running.get_mut(&item) {
             *again = true;
         } else if self.queued.insert(item.clone()) {
-            self.ready.push_back(item);
+            self.next += 1;
+            self.ready.entry(item.room).or_default().push_back((self.next, item));
         }
     }
 
@@ -67,9 +77,13 @@ impl Queue {
         }
     }
 
-    /// The next item, which is running from now on.
-    pub(crate) fn take(&mut self) -> Option<Item> {
-        let item = self.ready.pop_front()?;
+    /// The next item, which is running from now on. A room with `limit` items running lets others go first.
+    pub(crate) fn take(&mut self, limit: usize) -> Option<Item> {
+        let busy =
+            |room: usize| self.running.range(Item::first(room)..Item::first(room + 1)).count() >= limit;
+        let heads = self.ready.iter().filter_map(|(room, line)| Some((line.front()?.0, *room)));
+        let (_, room) = heads.filter(|(_, room)| !busy(*room)).min()?;
+        let (_, item) = self.ready.get_mut(&room)?.pop_front()?;
         self.queued.remove(&item);
         self.running.insert(item.clone(), false);
         Some(item)
@@ -135,13 +149,13 @@ impl Queue {
     /// Items that could be looked at now.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.ready.len()
+        self.queued.len()
     }
 
     /// Whether nothing could be looked at now.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.ready.is_empty()
+        self.queued.is_empty()
     }
 
     fn forget_due(&mut self, item: &Item) {
@@ -169,12 +183,12 @@ mod tests {
         for name in ["a", "b", "a", "c"] {
             queue.add(item(name));
         }
-        assert_eq!(queue.take(), Some(item("a")));
+        assert_eq!(queue.take(8), Some(item("a")));
         queue.add(item("a"));
         queue.add(item("a"));
-        assert_eq!((queue.take(), queue.take(), queue.take()), (Some(item("b")), Some(item("c")), None));
+        assert_eq!((queue.take(8), queue.take(8), queue.take(8)), (Some(item("b")), Some(item("c")), None));
         queue.done(&item("a"), Ended::Well(None), &clock());
-        assert_eq!((queue.take(), queue.take()), (Some(item("a")), None), "one more look, not two");
+        assert_eq!((queue.take(8), queue.take(8)), (Some(item("a")), None), "one more look, not two");
     }
 
     #[tokio::test(start_paused = true)]
@@ -183,7 +197,7 @@ mod tests {
         let mut delays = Vec::new();
         for _ in 0..8 {
             queue.add(item("a"));
-            let taken = queue.take().unwrap();
+            let taken = queue.take(8).unwrap();
             queue.done(&taken, Ended::Badly { retry_after: None }, &clock);
             delays.push(queue.next_due().unwrap().duration_since(clock.now()).as_secs());
         }
@@ -191,16 +205,30 @@ mod tests {
         assert!(delays.windows(2).all(|pair| pair[0] <= pair[1] + 30), "{delays:?}");
         assert!(delays[7] >= 300 && delays[7] <= 330, "{delays:?}");
         queue.add(item("a"));
-        let taken = queue.take().unwrap();
+        let taken = queue.take(8).unwrap();
         queue.done(&taken, Ended::Well(None), &clock);
         assert_eq!((queue.attempts(&item("a")), queue.next_due()), (0, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_busy_room_lets_others_go_first() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.add(item(name));
+        }
+        let other = Item { room: 1, ..item("d") };
+        queue.add(other.clone());
+        assert_eq!((queue.take(2), queue.take(2)), (Some(item("a")), Some(item("b"))));
+        assert_eq!((queue.take(2), queue.take(2)), (Some(other), None));
+        queue.done(&item("a"), Ended::Well(None), &clock());
+        assert_eq!(queue.take(2), Some(item("c")));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_changes_while_it_fails_does_not_spin() {
         let (mut queue, clock) = (Queue::default(), clock());
         queue.add(item("a"));
-        let taken = queue.take().unwrap();
+        let taken = queue.take(8).unwrap();
         queue.add(item("a"));
         queue.done(&taken, Ended::Badly { retry_after: None }, &clock);
         assert!(queue.is_empty());
@@ -211,7 +239,7 @@ mod tests {
     async fn due_items_come_when_they_are_due_and_the_servers_wish_is_kept() {
         let (mut queue, clock) = (Queue::default(), clock());
         queue.add(item("a"));
-        let taken = queue.take().unwrap();
+        let taken = queue.take(8).unwrap();
         queue.done(&taken, Ended::Badly { retry_after: Some(60) }, &clock);
         queue.tick(after(clock.now(), Duration::from_secs(59)));
         assert!(queue.is_empty());

@@ -48,6 +48,8 @@ impl Room for SyncerRoom {
     const RULES: &'static [Rule] = &[
         Rule::new(KIND.group, "machineimagesyncers", &["list", "watch"]),
         Rule::new(KIND.group, "machineimagesyncers/status", &["patch"]),
+        // What an owner reference that blocks deletion needs where OwnerReferencesPermissionEnforcement is on.
+        Rule::new(KIND.group, "machineimagesyncers/finalizers", &["update"]),
         Rule::new(KIND.group, "debianrepositorysources", &["list", "watch"]),
         Rule::new(KIND.group, "machineimagetemplates", &["get", "list", "watch"]),
         Rule::new(KIND.group, "machineimages", &["create", "list", "watch"]),

@@ -32,7 +32,9 @@ pub(super) fn decide(observed: &Observed) -> Verdict<Step, Reason> {
     let message = match observed.candidates.len() {
         0 => "no selected machine image has an id".to_owned(),
         1 => format!("the one selected machine image with an id is not in {}", plan.version_range),
-        several => format!("none of the {several} selected machine images with an id is in {}", plan.version_range),
+        several => {
+            format!("none of the {several} selected machine images with an id is in {}", plan.version_range)
+        }
     };
     Verdict::wait(Because::new(Reason::NoSuitableMachineImage, message))
 }
@@ -51,11 +53,13 @@ fn choose<'a>(range: &VersionRange, candidates: &'a [Candidate]) -> Option<&'a C
         let version = KubernetesVersion::parse_strict(&candidate.version).ok()?;
         range.matches(&version).then_some((version, candidate))
     });
-    parsed.max_by(|a, b| preferred(a, b)).map(|(_, candidate)| candidate)
+    parsed.max_by(preferred).map(|(_, candidate)| candidate)
 }
 
 /// By version, then the younger, then the first by name: the same choice whatever the order of the list.
 fn preferred(a: &(KubernetesVersion, &Candidate), b: &(KubernetesVersion, &Candidate)) -> Ordering {
     let by_version = a.0.cmp_precedence(&b.0);
-    by_version.then_with(|| a.1.meta.created.cmp(&b.1.meta.created)).then_with(|| b.1.meta.key.cmp(&a.1.meta.key))
+    by_version
+        .then_with(|| a.1.meta.created.cmp(&b.1.meta.created))
+        .then_with(|| b.1.meta.key.cmp(&a.1.meta.key))
 }

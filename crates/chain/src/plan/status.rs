@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use api::reference::ObjectReference;
 use api::upgrader::machine_image;
-use api::upgrader::plan::{DONE, FOUND_MACHINE_IMAGE, MachineImageDetails, NO_SUITABLE_MACHINE_IMAGE, Reason, Status};
+use api::upgrader::plan::{
+    DONE, FOUND_MACHINE_IMAGE, MachineImageDetails, NO_SUITABLE_MACHINE_IMAGE, Reason, Status,
+};
 use domain::condition::{self, Shape};
 use domain::verdict::{Note, Severity, Then, Verdict};
 use jiff::Timestamp;
@@ -29,7 +31,11 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         machine_image_details: chosen
             .map(|image| MachineImageDetails { version: image.version.clone(), id: image.id.clone() }),
         machine_image_ref: chosen.map(|image| ObjectReference::to(machine_image::KIND, &image.meta)),
-        phase: Some(Cow::Borrowed(if chosen.is_some() { FOUND_MACHINE_IMAGE } else { NO_SUITABLE_MACHINE_IMAGE })),
+        phase: Some(Cow::Borrowed(if chosen.is_some() {
+            FOUND_MACHINE_IMAGE
+        } else {
+            NO_SUITABLE_MACHINE_IMAGE
+        })),
         conditions,
         observed_generation: Some(plan.meta.generation),
     };

@@ -26,8 +26,8 @@ use crate::room::Room;
 use crate::store::{DynamicKind, TableId};
 use crate::watch::{Delta, Feeder, Turn, Which};
 
-/// Passes that wait for an answer at a time.
-const CONCURRENCY: usize = 16;
+/// Passes that wait for an answer at a time: of all rooms, and of one, so that no room can starve the others.
+const CONCURRENCY: (usize, usize) = (32, 16);
 /// Watch messages taken before passes are looked after again.
 const BURST: usize = 256;
 /// How long running passes are waited for when the process is asked to stop.
@@ -114,8 +114,8 @@ impl Engine {
                 }
             }
             let acting = *leading.borrow() && self.core.is_synced();
-            while acting && errands.len() < CONCURRENCY {
-                let Some(item) = self.core.queue.take() else { break };
+            while acting && errands.len() < CONCURRENCY.0 {
+                let Some(item) = self.core.queue.take(CONCURRENCY.1) else { break };
                 let Some(room) = self.rooms.get_mut(item.room) else { continue };
                 let next = room.begin(&mut self.core, &item);
                 self.follow(&mut errands, item, next);

@@ -36,7 +36,10 @@ fn without_images_it_waits_and_stays_ready() {
     let (verdict, report) = run(&plan("{versionRange: v1.27.x}"));
     assert_eq!(shown(&verdict, at(0)), "wait: NoSuitableMachineImage - no selected machine image has an id");
     let status = report.status.unwrap();
-    assert_eq!(conditions(&status), "Ready=True/NoSuitableMachineImage UpToDate=False/NoSuitableMachineImage");
+    assert_eq!(
+        conditions(&status),
+        "Ready=True/NoSuitableMachineImage UpToDate=False/NoSuitableMachineImage"
+    );
     assert_eq!(status["phase"], "NoSuitableMachineImage");
     assert_eq!(report.notes[0].reason, "LatestVersionNotFound");
 }
@@ -44,8 +47,12 @@ fn without_images_it_waits_and_stays_ready() {
 /// T8 and T9 of the original's acceptance list.
 #[test]
 fn the_newest_image_with_an_id_counts() {
-    let images =
-        [image("a", "1.27.1", "x1"), image("b", "1.27.3", "x3"), image("c", "1.27.2", "x2"), image("d", "1.27.9", "")];
+    let images = [
+        image("a", "1.27.1", "x1"),
+        image("b", "1.27.3", "x3"),
+        image("c", "1.27.2", "x2"),
+        image("d", "1.27.9", ""),
+    ];
     let yaml = plan("{versionRange: v1.27.x, machineImageSelector: {}}") + &images.concat();
     assert_eq!(chosen(&yaml), json!({"version": "1.27.3", "id": "x3"}));
     let without_ids = plan("{versionRange: v1.27.x, machineImageSelector: {}}") + &image("a", "1.27.1", "");
@@ -67,8 +74,10 @@ fn a_selector_selects_and_none_selects_all_of_the_namespace() {
 #[test]
 fn of_two_images_of_one_version_the_younger_counts_in_any_order() {
     let younger = |name: &str| {
-        image(name, "1.27.3", name)
-            .replace(&format!("name: {name}"), &format!("name: {name}, creationTimestamp: \"2026-11-22T00:00:00Z\""))
+        image(name, "1.27.3", name).replace(
+            &format!("name: {name}"),
+            &format!("name: {name}, creationTimestamp: \"2026-11-22T00:00:00Z\""),
+        )
     };
     for (older, newer) in [("a", "b"), ("b", "a")] {
         let yaml = plan("{versionRange: 1.27.x}") + &image(older, "1.27.3", older) + &younger(newer);
@@ -121,7 +130,9 @@ fn an_unchanged_result_is_not_written_again() {
     assert_eq!(status["machineImageRef"].get("resourceVersion"), None);
     let mut written = testkit::objects(&yaml);
     written[0]["status"] = status.take();
-    let again = serde_json::to_string(&written[0]).unwrap() + "\n---\n" + &serde_json::to_string(&written[1]).unwrap();
+    let again = serde_json::to_string(&written[0]).unwrap()
+        + "\n---\n"
+        + &serde_json::to_string(&written[1]).unwrap();
     let (_, second) = run(&again);
     assert_eq!(second, Report::default());
 }
