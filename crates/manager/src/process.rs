@@ -22,6 +22,8 @@ use crate::surroundings::Surroundings;
 
 /// A graceful stop that takes longer ends like a kill; the promise is 5 s.
 const STOP_LIMIT: Duration = Duration::from_millis(4_500);
+/// How long each of the two servers may take over the answers under way.
+const ANSWERS_LIMIT: Duration = Duration::from_millis(200);
 
 /// A trouble before, or instead of, running.
 const FAILED: u8 = 1;
@@ -120,7 +122,8 @@ async fn serve(options: Options, surroundings: &Surroundings) -> Result<ExitCode
     })?;
     let code = until_end(manager, stop).await;
     for server in [probes, scrapes].into_iter().flatten() {
-        server.stop().await;
+        // Whoever does not take its answer by then is cut off: dropping a server closes it.
+        let _ = tokio::time::timeout(ANSWERS_LIMIT, server.stop()).await;
     }
     Ok(code)
 }
