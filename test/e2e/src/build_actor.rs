@@ -4,7 +4,7 @@
 //! waits until kwok says that the pod of a build runs, does to the Job what the container would have done, and only then lets kwok
 //! complete the pod. Real are the Job, its controller, the pod, its scheduling, its environment and the rights of its ServiceAccount.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -62,8 +62,16 @@ pub struct Build {
 
 struct Stage {
     part: Part,
+    /// By namespace, where it is not the usual one.
+    parts: BTreeMap<String, Part>,
     builds: Vec<Build>,
     trouble: Vec<String>,
+}
+
+impl Stage {
+    fn part_in(&self, namespace: &str) -> Part {
+        self.parts.get(namespace).unwrap_or(&self.part).clone()
+    }
 }
 
 /// Plays every build of a control plane until it is dropped.
@@ -76,7 +84,12 @@ impl BuildActor {
     /// Plays this part, in every namespace. The control plane must have our pod stages:
     /// [`Installed::control_plane`](crate::Installed::control_plane).
     pub async fn start(plane: &ControlPlane, part: Part) -> Result<Self> {
-        let stage = Arc::new(Mutex::new(Stage { part, builds: Vec::new(), trouble: Vec::new() }));
+        let stage = Arc::new(Mutex::new(Stage {
+            part,
+            parts: BTreeMap::new(),
+            builds: Vec::new(),
+            trouble: Vec::new(),
+        }));
         let troupe =
             Troupe { admin: Objects::new(plane.client().await?), kubeconfig: plane.kubeconfig().to_owned() };
         let task = tokio::spawn(play(troupe, Arc::clone(&stage)));
@@ -86,6 +99,11 @@ impl BuildActor {
     /// From now on plays another part, for builds that hang as well.
     pub fn play(&self, part: Part) {
         locked(&self.stage).part = part;
+    }
+
+    /// From now on plays another part in one namespace.
+    pub fn play_in(&self, namespace: &str, part: Part) {
+        locked(&self.stage).parts.insert(namespace.to_owned(), part);
     }
 
     /// The builds that have ended so far, the first one first.
@@ -113,7 +131,7 @@ async fn play(troupe: Troupe, stage: Arc<Mutex<Stage>>) {
     let mut done = BTreeSet::new();
     loop {
         for running in troupe.running().await.unwrap_or_default() {
-            let part = locked(&stage).part.clone();
+            let part = locked(&stage).part_in(running["metadata"]["namespace"].as_str().unwrap_or_default());
             let uid = running["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
             if part == Part::Hangs || done.contains(&uid) {
                 continue;

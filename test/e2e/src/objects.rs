@@ -42,6 +42,9 @@ pub mod capi {
     };
 }
 
+/// What happened to an object.
+const EVENT: Kind = Kind { group: "events.k8s.io", versions: &["v1"], kind: "Event", plural: "events" };
+
 /// How often something that is awaited is looked at. It bounds what a measured time can tell.
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -76,7 +79,20 @@ impl Objects {
             .unwrap_or_default())
     }
 
-    /// A JSON merge patch.
+    /// Creates an object; its namespace is the given one, or for `""` none.
+    ///
+    /// # Errors
+    /// The API server's refusal, [`Error::Kubernetes`], with its words.
+    pub async fn create(&self, kind: &Kind, namespace: &str, object: &Value) -> Result<Value> {
+        let mut object = object.clone();
+        object["apiVersion"] = kind.api_version().into();
+        object["kind"] = kind.kind.into();
+        let path = path(kind, namespace);
+        let created = self.ask("POST", &path, Some(&object)).await?;
+        created.ok_or_else(|| Error::Unexpected(format!("{path} is not served")))
+    }
+
+    /// A JSON merge patch. The name may have a subresource behind it: `<name>/status`.
     pub async fn merge(&self, kind: &Kind, namespace: &str, name: &str, patch: &Value) -> Result<Value> {
         let path = format!("{}/{name}", path(kind, namespace));
         let patched = self.ask("PATCH", &path, Some(patch)).await?;
@@ -91,10 +107,11 @@ impl Objects {
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
+        let of = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("Content-Type", "application/merge-patch+json")
+            .header("Content-Type", of)
             .body(body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
             .map_err(|error| Error::Unexpected(format!("{path}: {error}")))?;
         match self.client.request(request).await {
@@ -134,6 +151,39 @@ impl Objects {
             found["status"] == status && (reason.is_empty() || found["reason"] == reason)
         })
         .await
+    }
+
+    /// Awaits an Event about an object: of this type (`Normal` or `Warning`) and reason, with this in its note.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] with all Events of the namespace.
+    pub async fn await_event(
+        &self,
+        (kind, namespace, name): (&Kind, &str, &str),
+        (type_, reason, part): (&str, &str, &str),
+        within: Duration,
+    ) -> Result<Value> {
+        let what = format!("{} {name} has the {type_} Event {reason} with \"{part}\"", kind.kind);
+        let mut seen = Vec::new();
+        let found = self
+            .await_that(&what, namespace, within, async || {
+                seen = self.list(&EVENT, namespace).await?;
+                let about = |event: &&Value| {
+                    event["regarding"]["kind"] == kind.kind
+                        && event["regarding"]["name"] == name
+                        && event["type"] == type_
+                        && event["reason"] == reason
+                        && event["note"].as_str().unwrap_or_default().contains(part)
+                };
+                Ok(seen.iter().find(about).cloned())
+            })
+            .await;
+        found.map_err(|error| match error {
+            Error::Deadline { what, within, found } => {
+                Error::Deadline { what, within, found: found + &seen.iter().map(event).collect::<String>() }
+            }
+            other => other,
+        })
     }
 
     /// Awaits that `probe` gives something. An error of it is one like any other: only what is not there yet is awaited.
@@ -202,6 +252,19 @@ fn path(kind: &Kind, namespace: &str) -> String {
     } else {
         format!("{root}/namespaces/{namespace}/{}", kind.plural)
     }
+}
+
+/// An Event as one line.
+fn event(event: &Value) -> String {
+    let field = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let regarding = &event["regarding"];
+    let (kind, name) = (field(&regarding["kind"]), field(&regarding["name"]));
+    format!(
+        "{} {} {kind} {name}: {}\n",
+        field(&event["type"]),
+        field(&event["reason"]),
+        field(&event["note"])
+    )
 }
 
 fn describe(text: &mut String, kind: &Kind, object: &Value) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::class_cluster::ClassCluster;
 use self::manifests::{Manifests, list};
@@ -128,19 +128,43 @@ impl ControlPlane {
         Err(Error::NoSpawner)
     }
 
+    /// Installs the CRDs of Cluster API's core alone: no manager, no webhook, no conversion. Whatever the schema allows can be
+    /// written then, status included; nothing reconciles it. Takes no turn.
+    pub async fn install_cluster_api_crds(&mut self) -> Result<()> {
+        let built = tokio::task::spawn_blocking(|| Binaries::ensure(&Binary::CLUSTER_API))
+            .await
+            .map_err(|error| Error::File { path: "go build".into(), source: error.into() })??;
+        self.binaries.add(built);
+        let mut definitions = self.rendered_objects(Rendered::ClusterApiCore)?;
+        definitions.retain(|object| object["kind"] == "CustomResourceDefinition");
+        let mut names = Vec::new();
+        for definition in &mut definitions {
+            definition["spec"]["conversion"] = json!({ "strategy": "None" });
+            names.push(format!("crds/{}", definition["metadata"]["name"].as_str().unwrap_or_default()));
+        }
+        self.apply_objects(&definitions).await?;
+        let mut wait = vec!["wait", "--for=condition=Established", "--timeout=60s"];
+        wait.extend(names.iter().map(String::as_str));
+        self.run_kubectl(&wait).await.map(drop)
+    }
+
     fn manifests(&self, ports: &[ManagerPortClaims]) -> Result<Manifests> {
         let authority = STANDARD.encode(self.authority.pem());
         let mut all = Manifests::default();
         for (manager, ports) in MANAGERS.iter().zip(ports) {
-            let path = self.binaries.rendered(manager.rendered)?;
-            let text = fs::read(&path).map_err(Error::file(&path))?;
-            let objects: Vec<Value> = serde_json::from_slice(&text).map_err(|error| Error::Manifest {
-                manifest: path.display().to_string(),
-                reason: error.to_string(),
-            })?;
+            let objects = self.rendered_objects(manager.rendered)?;
             all.extend(Manifests::localize(objects, ports.numbers.webhook, &authority)?);
         }
         Ok(all)
+    }
+
+    fn rendered_objects(&self, rendered: Rendered) -> Result<Vec<Value>> {
+        let path = self.binaries.rendered(rendered)?;
+        let text = fs::read(&path).map_err(Error::file(&path))?;
+        serde_json::from_slice(&text).map_err(|error| Error::Manifest {
+            manifest: path.display().to_string(),
+            reason: error.to_string(),
+        })
     }
 
     /// Server-side, because these CRDs are larger than the annotation that a client-side apply leaves may be.

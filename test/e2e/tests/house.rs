@@ -1,0 +1,229 @@
+//! The invariants of ARCHITECTURE.md that text can show: which way crates depend, which files talk, how long they are and what
+//! they are called.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::repository;
+use serde::Deserialize;
+
+/// What each crate may be built on, of ours. Who is not here may not exist: a new crate is a decision.
+const INWARDS: &[(&str, &[&str])] = &[
+    ("domain", &[]),
+    ("api", &["domain"]),
+    ("sources", &["domain"]),
+    ("runtime", &["domain"]),
+    ("chain", &["api", "domain", "runtime", "sources"]),
+    ("manager", &["api", "chain", "domain", "runtime", "sources"]),
+    ("controlplane", &[]),
+    ("testkit", &["api", "domain", "runtime"]),
+    ("xtask", &["api", "domain", "manager", "runtime"]),
+    ("e2e", &["api", "chain", "controlplane", "domain", "manager", "runtime", "sources", "testkit"]),
+];
+/// What only tests may be built on beyond that.
+const FOR_TESTS: &[&str] = &["testkit", "controlplane"];
+/// What a crate never knows, by the beginning of a package's name.
+const NEVER: &[(&str, &[&str])] = &[
+    ("domain", &["kube", "k8s-openapi", "tokio", "futures", "reqwest", "http", "hyper", "tracing", "clap"]),
+    ("api", &["kube", "tokio", "futures", "reqwest", "http", "hyper", "tracing"]),
+    ("sources", &["kube", "k8s-openapi"]),
+];
+/// The files of every room.
+const ROOM: &[&str] = &["mod.rs", "observe.rs", "decide.rs", "status.rs", "apply.rs", "tests/mod.rs"];
+/// What stands in no file of a room but `apply.rs`: talking, and any time that was not handed in.
+const TALK: &[&str] = &[
+    "async fn",
+    "async move",
+    "async {",
+    ".await",
+    "kube::",
+    "tokio",
+    "reqwest",
+    "Timestamp::now",
+    "Instant",
+    "SystemTime",
+    "std::env",
+    "std::fs",
+    "std::net",
+];
+const LONGEST_FILE: usize = 500;
+const NO_NAMES: &[&str] = &["utils", "util", "helpers", "helper", "common", "misc"];
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    kind: Option<String>,
+}
+
+fn packages() -> BTreeMap<String, Vec<Dependency>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap();
+    metadata.packages.into_iter().map(|package| (package.name, package.dependencies)).collect()
+}
+
+/// The Rust files below some folders, as paths from the repository's root.
+fn rust_files(roots: &[&str]) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = roots.iter().map(PathBuf::from).collect();
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(repository().join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = folder.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(repository().join(path)).unwrap()
+}
+
+/// The lines of code with their numbers, without comments and without what follows `#[cfg(test)]`.
+fn code(text: &str) -> Vec<(usize, &str)> {
+    let lines = text.lines().enumerate().take_while(|(_, line)| line.trim() != "#[cfg(test)]");
+    let code = lines.map(|(number, line)| (number + 1, line.split("//").next().unwrap_or_default()));
+    code.filter(|(_, line)| !line.trim().is_empty()).collect()
+}
+
+/// The lines of a file that talk.
+fn talking(path: &Path) -> Vec<String> {
+    let text = read(path);
+    let lines = code(&text).into_iter();
+    let found = lines.filter_map(|(number, line)| {
+        let talk = TALK.iter().find(|talk| line.contains(**talk))?;
+        Some(format!("{}:{number}: {talk}: {}", path.display(), line.trim()))
+    });
+    found.collect()
+}
+
+/// The controllers' folders.
+fn rooms() -> Vec<PathBuf> {
+    let chain = repository().join("crates/chain/src");
+    let mut rooms: Vec<PathBuf> = fs::read_dir(chain)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir())
+        .collect();
+    rooms.sort();
+    assert!(rooms.len() >= 5, "{rooms:?}");
+    rooms
+}
+
+fn is_test(path: &Path) -> bool {
+    let named = |part: &str| path.components().any(|component| component.as_os_str() == part);
+    named("tests") || named("tests.rs")
+}
+
+#[test]
+fn crates_depend_inwards() {
+    let packages = packages();
+    let known: BTreeSet<&str> = INWARDS.iter().map(|(name, _)| *name).collect();
+    let ours: BTreeSet<&str> = packages.keys().map(String::as_str).collect();
+    assert_eq!(ours, known, "a new crate has its place in INWARDS, and in ARCHITECTURE.md");
+    let mut wrong = Vec::new();
+    for (name, inwards) in INWARDS {
+        for dependency in &packages[*name] {
+            let Dependency { name: on, kind } = dependency;
+            let in_test = kind.as_deref() == Some("dev") && FOR_TESTS.contains(&on.as_str());
+            if ours.contains(on.as_str()) && !inwards.contains(&on.as_str()) && !in_test {
+                wrong.push(format!("{name} depends on {on}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn crates_do_not_know_what_they_must_not() {
+    let packages = packages();
+    let mut wrong = Vec::new();
+    for (name, never) in NEVER {
+        let shipped = packages[*name].iter().filter(|dependency| dependency.kind.is_none());
+        for Dependency { name: on, .. } in shipped {
+            let knows = |stranger: &&str| on == *stranger || on.starts_with(&format!("{stranger}-"));
+            if never.iter().any(|stranger| knows(&stranger)) {
+                wrong.push(format!("{name} depends on {on}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn every_room_has_the_same_files() {
+    let missing: Vec<String> = rooms()
+        .iter()
+        .flat_map(|room| ROOM.iter().map(move |file| room.join(file)))
+        .filter(|file| !file.exists())
+        .map(|file| file.display().to_string())
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[test]
+fn only_apply_talks() {
+    let mut wrong = Vec::new();
+    for path in rust_files(&["crates/chain/src"]) {
+        if is_test(&path) || path.file_name().is_some_and(|name| name == "apply.rs") {
+            continue;
+        }
+        wrong.extend(talking(&path));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn domain_and_api_neither_wait_nor_look_at_a_clock() {
+    let mut wrong = Vec::new();
+    for path in rust_files(&["crates/domain/src", "crates/api/src"]) {
+        if !is_test(&path) {
+            wrong.extend(talking(&path));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn files_can_be_read_in_one_sitting_and_are_called_what_they_are() {
+    let mut wrong = Vec::new();
+    for path in rust_files(&["crates", "test/e2e/src"]) {
+        let lines = read(&path).lines().count();
+        if lines > LONGEST_FILE && !is_test(&path) {
+            wrong.push(format!("{} has {lines} lines", path.display()));
+        }
+        let vague = path.components().any(|component| {
+            let name = component.as_os_str().to_string_lossy();
+            NO_NAMES.contains(&name.trim_end_matches(".rs"))
+        });
+        if vague {
+            wrong.push(format!("{} says nothing by its name", path.display()));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
