@@ -1,8 +1,9 @@
-//! The little that is kept of a `PodSpec`: how many containers it has. The `PodSpec` itself stays raw JSON, so that no field
+//! The little that is kept of a `PodSpec`: how many containers it has, and which version they are told. The `PodSpec` itself stays raw JSON, so that no field
 //! newer than this program is lost.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+
+use crate::wire::Part;
 
 /// Containers of a `PodSpec`, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,17 +24,31 @@ pub(crate) struct PodSpec {
     init_containers: Option<Vec<Entry>>,
 }
 
-/// An object of which nothing is kept.
+/// A container, of which only the variables are looked at; what is wrong with those is the API server's to say.
 #[derive(Clone, Debug, Deserialize)]
 struct Entry {
-    #[serde(default, rename = "name")]
-    _name: IgnoredAny,
+    #[serde(default)]
+    env: Part<Vec<Part<Variable>>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Variable {
+    name: Box<str>,
+    #[serde(default)]
+    value: Option<Box<str>>,
 }
 
 impl PodSpec {
     pub(crate) fn count(&self) -> Containers {
         let count = |list: &Option<Vec<Entry>>| list.as_ref().map_or(0, Vec::len);
         Containers { main: count(&self.containers), init: count(&self.init_containers) }
+    }
+
+    /// The value of a variable in the first container: of several entries the last counts, as for the container.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        let env = self.containers.iter().flatten().next()?.env.0.as_ref().ok()?.as_ref()?;
+        let known = env.iter().filter_map(|entry| entry.0.as_ref().ok()?.as_ref());
+        known.filter(|variable| *variable.name == *name).next_back()?.value.as_deref()
     }
 }
 

@@ -6,8 +6,11 @@
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::object::{Kind, ObjectKey, Row};
+use domain::object::{Kind, ObjectKey, ResourceVersion, Row};
 use jiff::Timestamp;
+
+/// Deletions that a table remembers; an answer overtaken by more than that many is put right by the next list.
+const DELETED: usize = 256;
 
 /// Which table: a row type, and for kinds that are only known at run time also the kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +81,8 @@ pub struct Table<R> {
     availability: Availability,
     /// While a list runs: the keys that it has brought so far.
     listing: Option<BTreeSet<ObjectKey>>,
+    /// What was deleted lately, at which version: an answer of ours that comes after the watch must not revive it.
+    deleted: BTreeMap<ObjectKey, ResourceVersion>,
 }
 
 impl<R: Row> Default for Table<R> {
@@ -87,6 +92,7 @@ impl<R: Row> Default for Table<R> {
             references: BTreeMap::new(),
             availability: Availability::Syncing,
             listing: None,
+            deleted: BTreeMap::new(),
         }
     }
 }
@@ -195,6 +201,10 @@ impl<R: Row> Table<R> {
             return None;
         }
         let before = self.take(key)?;
+        if self.deleted.len() >= DELETED {
+            self.deleted.clear();
+        }
+        self.deleted.insert(key.clone(), last.meta().resource_version);
         Some(Change { key: key.clone(), before: Some(before) })
     }
 
@@ -204,6 +214,9 @@ impl<R: Row> Table<R> {
         if let Some(entry) = self.rows.get(&key)
             && entry.row.meta().resource_version >= row.meta().resource_version
         {
+            return None;
+        }
+        if self.deleted.get(&key).is_some_and(|gone| *gone >= row.meta().resource_version) {
             return None;
         }
         Some(Change { before: self.put(row, Some(unseen_until)), key })

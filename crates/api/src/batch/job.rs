@@ -4,6 +4,7 @@ use domain::object::{Kind, Meta, Row, WireMeta, null_is_default};
 use serde::Deserialize;
 
 use crate::pod_template::PodSpec;
+use crate::upgrader::machine_image::KUBERNETES_VERSION_ENV;
 
 /// The kind.
 pub const KIND: Kind = Kind { group: "batch", versions: &["v1"], kind: "Job", plural: "jobs" };
@@ -96,6 +97,8 @@ pub struct JobRow {
     pub failed_pods: u32,
     /// Containers of its pods, init containers not counted.
     pub containers: usize,
+    /// The version that it builds: what its first container is told.
+    pub kubernetes_version: Option<Box<str>>,
 }
 
 impl Row for JobRow {
@@ -118,6 +121,7 @@ impl Row for JobRow {
             succeeded: status.succeeded.unwrap_or_default(),
             failed_pods: status.failed.unwrap_or_default(),
             containers: spec.template.spec.count().main,
+            kubernetes_version: spec.template.spec.variable(KUBERNETES_VERSION_ENV).map(Box::from),
             ..Self::of_meta(meta)
         }
     }

@@ -64,6 +64,8 @@ domain::reasons! {
         ImageIdMissing: human,
         /// The Job has succeeded, and what it tells of the image id cannot be one; delete it to build again
         ImageIdAmbiguous: human,
+        /// The Job has built another version than spec.version, which was changed meanwhile; delete it to build again
+        JobOfOtherVersion: human,
         /// Another object has the name of the Job to be made
         JobNameTaken: waits,
         /// The Job of that name is being deleted

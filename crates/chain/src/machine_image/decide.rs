@@ -45,7 +45,15 @@ fn built(observed: &Observed, job: &JobRow) -> Verdict<Step, Reason> {
     let succeeded = job.complete.is_some()
         || (job.failed.is_none() && job.succeeded >= 1 && job.active == 0 && told.is_some());
     let told = told.or_else(|| observed.told.clone()).filter(|_| succeeded);
-    if let Some(Told::Id(id)) = told {
+    let other = job.kubernetes_version.as_deref().filter(|built| **built != *image.version);
+    if let (Some(Told::Id(_)), Some(built), false) = (&told, other, job.meta.deleting) {
+        // Its image under this version would be rolled out as what it is not.
+        let message = format!("the Job has built {built}, and spec.version is {} now", image.version);
+        let again = format!("delete Job {} to build again", job.meta.key.name);
+        let because = of(job, Reason::JobOfOtherVersion, message).unblock(again);
+        return let_go(image, Verdict::failed(because));
+    }
+    if let (Some(Told::Id(id)), None) = (told.clone(), other) {
         // Also of a Job that is being deleted: the image is there.
         let because = of(job, Reason::Building, "the image is built, its id is to be recorded");
         let step = Step::RecordId { image: image.meta.clone(), id, let_go: image.blocks_move };

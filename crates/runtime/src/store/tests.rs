@@ -79,6 +79,16 @@ fn a_deletion_of_a_former_incarnation_is_ignored() {
 }
 
 #[test]
+fn an_answer_that_comes_after_the_deletion_revives_nothing() {
+    let mut table = Table::default();
+    table.shown(plan("a", 5, "x"));
+    table.deleted(&plan("a", 9, "x"));
+    assert!(table.wrote(plan("a", 8, "y"), at(10)).is_none());
+    assert!(table.is_empty());
+    assert!(table.wrote(plan("a", 11, "y"), at(10)).is_some(), "made again");
+}
+
+#[test]
 fn references_follow_their_rows() {
     let mut table = Table::default();
     table.shown(plan("a", 1, "x"));

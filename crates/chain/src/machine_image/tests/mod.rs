@@ -404,3 +404,22 @@ fn a_job_concerns_its_owner_and_who_waits_for_its_name() {
         assert_eq!(concerned(&theirs, "backup", gone), [""; 0]);
     }
 }
+
+/// The id of a Job that was told another version is not this version's, whoever told it so; of several values the last
+/// counts, as for the container.
+#[test]
+fn an_image_of_another_version_is_not_taken() {
+    let told = |versions: &[&str]| {
+        let env: Vec<String> = versions
+            .iter()
+            .map(|version| format!("{{name: KUBERNETES_VERSION, value: {version}}}"))
+            .collect();
+        let containers = format!("containers: [{{name: build, env: [{}]}}]", env.join(", "));
+        let job = owned("image-1", ID, COMPLETE).replace("containers: [{name: build}]", &containers);
+        look(&(image(HELD, "", BUILDING) + &job)).shown()
+    };
+    assert!(told(&["v1.27.6"]).contains("record image id"), "{}", told(&["v1.27.6"]));
+    assert!(told(&["v1.27.5", "v1.27.6"]).contains("record image id"));
+    let other = told(&["v1.27.5"]);
+    assert!(other.contains("failed: JobOfOtherVersion - the Job has built v1.27.5"), "{other}");
+}
