@@ -32,6 +32,9 @@ mod manager;
 mod objects;
 mod package_repository;
 mod process;
+mod rollout;
+mod samples;
+mod stopwatch;
 mod web;
 
 use std::time::Duration;
@@ -43,6 +46,9 @@ pub use installed::{ACCOUNT, Installed, NAMESPACE, USER, install_crds, repositor
 pub use manager::{LogLine, Manager, Memory, program};
 pub use objects::{LOOK_EVERY, Objects, capi, find_condition, name};
 pub use package_repository::{Misbehaviour, PackageRepository, Request};
+pub use rollout::Rollout;
+pub use samples::Sample;
+pub use stopwatch::Stopwatch;
 
 /// For what takes seconds on an idle machine.
 pub const WITHIN: Duration = Duration::from_secs(60);
