@@ -47,8 +47,8 @@ impl PodSpec {
     /// The value of a variable in the first container: of several entries the last counts, as for the container.
     pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         let env = self.containers.iter().flatten().next()?.env.0.as_ref().ok()?.as_ref()?;
-        let known = env.iter().filter_map(|entry| entry.0.as_ref().ok()?.as_ref());
-        known.filter(|variable| *variable.name == *name).next_back()?.value.as_deref()
+        let mut known = env.iter().filter_map(|entry| entry.0.as_ref().ok()?.as_ref());
+        known.rfind(|variable| *variable.name == *name)?.value.as_deref()
     }
 }
 

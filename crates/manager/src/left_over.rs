@@ -2,13 +2,15 @@
 //!
 //! They refuse when they cannot be reached, and after an upgrade their Service selects our pods, which serve none: every
 //! write of the six kinds then fails. Our own manifests carry both configurations under their names, empty; where they
-//! were not applied, this says so at start, with the command that helps.
+//! were not applied, this says so at start, with the command that helps. So it does of a Deployment under the original's
+//! name that takes no lease: nothing keeps that one from acting.
 
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
 };
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client};
 use runtime::answer::Refusal;
 use runtime::clock::Clock;
@@ -33,10 +35,43 @@ pub const RULES: &[Rule] = &[
     Rule { names: &[VALIDATING], ..Rule::new(GROUP, "validatingwebhookconfigurations", &["get"]) },
 ];
 
+/// The Deployment of the original, and ours.
+pub const DEPLOYMENT: &str = "kubernetes-upgrader-controller-manager";
+
 /// How often an API server that does not answer is asked again.
 const ATTEMPTS: u32 = 5;
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_secs(30);
+
+/// Looks once, and warns of a Deployment whose manager acts without the lease.
+pub async fn report_deployment(client: Client, namespace: String) {
+    let found = Api::<Deployment>::namespaced(client, &namespace).get_opt(DEPLOYMENT).await;
+    if let Ok(Some(deployment)) = found
+        && acts_without_lease(&deployment)
+    {
+        tracing::warn!(
+            deployment = DEPLOYMENT,
+            namespace,
+            "A Deployment runs a manager without --leader-elect: it takes no lease, and acts beside whoever holds it; scale it to 0"
+        );
+    }
+}
+
+fn acts_without_lease(deployment: &Deployment) -> bool {
+    let Some(spec) = &deployment.spec else { return false };
+    let containers = spec.template.spec.as_ref().map(|pod| pod.containers.as_slice()).unwrap_or_default();
+    let elects = |arguments: &[String]| {
+        arguments.iter().any(|argument| {
+            let flag = argument.trim_start_matches('-');
+            flag == "leader-elect" || flag == "leader-elect=true"
+        })
+    };
+    let dry =
+        |arguments: &[String]| arguments.iter().any(|argument| argument.trim_start_matches('-') == "dry-run");
+    let manager = containers.iter().find(|container| container.name == "manager");
+    let arguments = manager.and_then(|manager| manager.args.as_deref()).unwrap_or_default();
+    spec.replicas != Some(0) && manager.is_some() && !elects(arguments) && !dry(arguments)
+}
 
 /// Looks once, and warns where one of the configurations still holds webhooks.
 pub async fn report(client: Client, clock: Clock, metrics: Metrics) {
@@ -81,6 +116,24 @@ fn tell(names: &[String], metrics: &Metrics) {
 
 #[cfg(test)]
 mod tests {
+    fn deployment(replicas: i32, arguments: &[&str]) -> Deployment {
+        serde_json::from_value(json!({"spec": {
+            "replicas": replicas, "selector": {},
+            "template": {"spec": {"containers": [{"name": "kube-rbac-proxy"}, {"name": "manager", "args": arguments}]}},
+        }}))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_deployment_without_the_lease_is_told_from_one_with_it() {
+        assert!(acts_without_lease(&deployment(1, &["--zap-devel"])));
+        assert!(acts_without_lease(&deployment(1, &["--leader-elect=false"])));
+        assert!(!acts_without_lease(&deployment(1, &["--leader-elect"])));
+        assert!(!acts_without_lease(&deployment(1, &["-leader-elect=true"])));
+        assert!(!acts_without_lease(&deployment(0, &[])));
+        assert!(!acts_without_lease(&deployment(1, &["--dry-run"])));
+    }
+
     use http::{Request, Response};
     use kube::client::Body;
     use serde_json::json;

@@ -15,6 +15,7 @@ use sources::{Fetcher, Limits, SetupError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connection::{self, ConnectionError};
+use crate::left_over;
 use crate::options::{Options, VERSION};
 use crate::rooms::Parts;
 use crate::start::{self, Deps, Election, End, LEASE, Manager, STANDSTILL};
@@ -107,6 +108,7 @@ async fn serve(options: Options, surroundings: &Surroundings) -> Result<ExitCode
     } else {
         Election::None
     };
+    tokio::spawn(left_over::report_deployment(client.clone(), surroundings.namespace().to_owned()));
     let instance = surroundings.instance().into();
     let parts = Parts { repository: Arc::new(Fetcher::new(Limits::default())?) };
     let manager = start::start(Deps {

@@ -76,7 +76,7 @@ impl fmt::Display for End {
 
 /// A running manager. Dropping it is a kill: nothing is finished, and the lease stays taken until it runs out.
 pub struct Manager {
-    engine: JoinHandle<()>,
+    engine: JoinHandle<bool>,
     check: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
     candidacy: Option<Candidacy>,
@@ -149,8 +149,8 @@ impl Manager {
             // It may have ended by itself.
             let _ = stop.send(());
         }
-        let orderly = (&mut self.engine).await.is_ok();
-        // After a panic nobody knows which writes are under way: the lease then runs out by itself.
+        // With a write under way, or unknown, the lease runs out by itself.
+        let orderly = (&mut self.engine).await.unwrap_or(false);
         if let Some(candidacy) = self.candidacy.take().filter(|_| orderly) {
             candidacy.release().await;
         }

@@ -8,6 +8,9 @@ use std::fmt;
 use domain::verdict::Trouble;
 use kube::core::Status;
 
+/// The reason that kube's client gives to an answer whose body is no Status; the message is then the whole body.
+const NO_STATUS: &str = "Failed to parse error data";
+
 /// Why a request did not do what it asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -54,7 +57,11 @@ impl Refusal {
 
     /// Reads the Status body of an answer.
     pub fn of_status(status: &Status) -> Self {
-        let message = status.message.clone();
+        // What is no Status is some proxy's page; its text belongs neither in a log nor in a condition.
+        let message = match status.reason.as_str() {
+            NO_STATUS => format!("HTTP {} without a Status", status.code),
+            _ => status.message.clone(),
+        };
         let causes = status.details.as_ref().map_or(0, |details| details.causes.len());
         match status.code {
             404 => Self::NotFound,
@@ -221,6 +228,12 @@ mod tests {
             r#"{"status":"Failure","message":"Internal error occurred: failed calling webhook \"mmachineimage.kb.io\": failed to call webhook: no endpoints","reason":"InternalError","code":500}"#,
         );
         assert_eq!(left.trouble(), Some(Trouble::ForeignWebhook));
+    }
+
+    #[test]
+    fn a_page_that_is_no_status_is_not_quoted() {
+        let page = Status::failure("<html>token=abc</html>", NO_STATUS).with_code(502);
+        assert_eq!(Refusal::of_status(&page).to_string(), "HTTP 502 without a Status");
     }
 
     #[test]

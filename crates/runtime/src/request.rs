@@ -13,8 +13,10 @@ use serde_json::value::RawValue;
 use crate::answer::Refusal;
 use crate::clock::Clock;
 
-/// How long one request may take from first byte to last.
-const LIMIT: Duration = Duration::from_secs(45);
+/// How long a read may take from first byte to last.
+const READ_LIMIT: Duration = Duration::from_secs(45);
+/// How long a write may take: less than lies between our last act under the lease and the first of its next holder.
+const WRITE_LIMIT: Duration = Duration::from_secs(14);
 
 /// What a path segment may hold as it is; a name from a user's reference may hold anything.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -186,6 +188,7 @@ impl Shell {
         path: String,
         body: Option<(&str, String)>,
     ) -> Result<String, Refusal> {
+        let limit = if method == Method::GET { READ_LIMIT } else { WRITE_LIMIT };
         let mut request = Request::builder().method(method).uri(path);
         if let Some((content_type, _)) = &body {
             request = request.header(header::CONTENT_TYPE, *content_type);
@@ -193,10 +196,10 @@ impl Shell {
         let request = request
             .body(body.map(|(_, body)| body.into_bytes()).unwrap_or_default())
             .map_err(|error| Refusal::Other(format!("cannot build the request: {error}")))?;
-        match tokio::time::timeout(LIMIT, self.client.request_text(request)).await {
+        match tokio::time::timeout(limit, self.client.request_text(request)).await {
             Ok(answer) => answer.map_err(Refusal::from),
             Err(_) => Err(Refusal::Unavailable {
-                message: format!("no answer within {} s", LIMIT.as_secs()),
+                message: format!("no answer within {} s", limit.as_secs()),
                 retry_after: None,
             }),
         }
@@ -217,7 +220,10 @@ struct ListMeta {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
-    serde_json::from_str(text).map_err(|error| Refusal::Other(format!("cannot read the answer: {error}")))
+    // Where it went wrong, not what stood there: the error itself would quote it.
+    serde_json::from_str(text).map_err(|error| {
+        Refusal::Other(format!("cannot read the answer at line {} column {}", error.line(), error.column()))
+    })
 }
 
 /// The row of an object's JSON; one whose body does not parse gives the row that says so.

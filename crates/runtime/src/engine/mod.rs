@@ -98,8 +98,9 @@ impl Engine {
         self
     }
 
-    /// Runs until `stop` completes; then no pass begins any more, and running ones are waited for shortly.
-    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+    /// Runs until `stop` completes; then no pass begins any more, and running ones are waited for shortly. Tells whether all
+    /// of them ended: if not, a write may still be under way.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) -> bool {
         self.launch();
         let mut errands = FuturesUnordered::new();
         let mut stop = Box::pin(stop);
@@ -147,7 +148,7 @@ impl Engine {
                 () = clock.sleep_until(wake) => {}
             }
         }
-        self.finish(errands).await;
+        self.finish(errands).await
     }
 
     fn follow(&mut self, errands: &mut FuturesUnordered<Running>, item: Item, next: Next) {
@@ -164,7 +165,7 @@ impl Engine {
     }
 
     /// Lets running passes end, so that what was begun is also reported; whatever is left is dropped like in a kill.
-    async fn finish(&mut self, mut errands: FuturesUnordered<Running>) {
+    async fn finish(&mut self, mut errands: FuturesUnordered<Running>) -> bool {
         let rest = async {
             while let Some((item, came)) = errands.next().await {
                 let Some(room) = self.rooms.get_mut(item.room) else { continue };
@@ -173,9 +174,11 @@ impl Engine {
                 }
             }
         };
-        if tokio::time::timeout(GRACE, rest).await.is_err() {
+        let ended = tokio::time::timeout(GRACE, rest).await.is_ok();
+        if !ended {
             tracing::warn!("Stopping with requests under way");
         }
+        ended
     }
 
     /// Starts the watches; their first lists run one after another.
