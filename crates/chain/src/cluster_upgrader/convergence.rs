@@ -4,6 +4,7 @@
 //! failed state for an upgrade, so one that does not go on is recognised by counters that stop moving.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use api::capi::cluster::{self, AFTER_CLUSTER_UPGRADE, ClusterRow, PROVISIONED, Progress, Topology};
 use api::capi::control_plane::ControlPlane;
@@ -16,7 +17,10 @@ use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::clock::after;
 
-use super::memory::{Live, READ_AGAIN, Read};
+use super::memory::{Clocks, Live, READ_AGAIN, Read};
+
+/// How long no machine may have moved before it is told why.
+const LINGERS: Duration = Duration::from_secs(5 * 60);
 
 /// A live read without which it cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +78,16 @@ pub(super) fn standing(
         }
     }
     Standing::Converged
+}
+
+/// When an upgrade in which no machine has moved is told anew, with the words of the moment.
+pub(super) fn lingers_from(clocks: &Clocks) -> Option<Timestamp> {
+    clocks.unmoved.as_ref().map(|unmoved| after(unmoved.since, LINGERS))
+}
+
+/// Whether no machine has moved for so long that the words of the moment matter: a hook that holds the upgrade, say.
+pub(super) fn lingers(clocks: &Clocks, now: Timestamp) -> bool {
+    lingers_from(clocks).is_some_and(|from| from <= now)
 }
 
 /// Whether an upgrade that stands so for long has stalled: not one that waits for a human or for an error to go.

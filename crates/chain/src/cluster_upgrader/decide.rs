@@ -92,8 +92,10 @@ fn converged(observed: &Observed, target: &Target<'_>, now: Timestamp, policy: P
             deadline = Some(due);
         }
     }
+    let told_anew =
+        convergence::lingers_from(&observed.clocks).filter(|from| unmoved.is_some() && now < *from);
     let verdict = *stop(because);
-    Err(again.into_iter().chain(deadline).fold(verdict, Verdict::recheck).into())
+    Err(again.into_iter().chain(deadline).chain(told_anew).fold(verdict, Verdict::recheck).into())
 }
 
 fn stalled(counters: &str) -> String {

@@ -1,14 +1,15 @@
 //! The status of an upgrader.
 
 use api::upgrader::cluster_upgrader::{DONE, Reason, Status};
-use domain::condition::{self, Shape};
-use domain::verdict::Verdict;
+use domain::condition::{self, Condition, Shape, Wanted};
+use domain::verdict::{Reason as _, Verdict};
 use domain::version::{Hop, KubernetesVersion};
 use jiff::Timestamp;
 use runtime::room::Report;
 use runtime::status::merge_patch;
 
 use super::apply::Step;
+use super::convergence;
 use super::decide::runs;
 use super::events;
 use super::gates;
@@ -21,7 +22,10 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     }
     let before = &upgrader.status;
     let message = gates::target(observed).map(|target| runs(&target)).unwrap_or_default();
-    let wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
+    let mut wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
+    if !convergence::lingers(&observed.clocks, now) {
+        keep_words(&mut wanted, &before.conditions);
+    }
     let conditions = condition::settle(&before.conditions, wanted, upgrader.meta.generation, now);
     let status = Status {
         latest_set_version: latest_set_version(observed),
@@ -30,6 +34,18 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     };
     let notes = events::notes(observed, verdict, &status);
     Report { status: merge_patch(before, &status), notes }
+}
+
+/// While machines move, Cluster API's words change with every one of them; those that began the phase are kept, or each
+/// machine would cost a write. Once nothing moves, its words of the moment say why.
+fn keep_words(wanted: &mut [Wanted], present: &[Condition]) {
+    let moving = Reason::UpgradeInProgress.name();
+    for wanted in wanted.iter_mut().filter(|wanted| wanted.reason == moving) {
+        let before = condition::find(present, wanted.type_).filter(|before| before.reason == moving);
+        if let Some(before) = before {
+            wanted.message = before.message.to_string();
+        }
+    }
 }
 
 /// The version of the plan, once the Cluster has it; else what it was. A Cluster that is ahead of its plan was not set.

@@ -9,7 +9,7 @@ fn a_hop_from_its_start_to_its_end() {
     let mut world = World::settled();
     assert_eq!(
         world.pass(),
-        "wait: UpgradeInProgress - Cluster API moves the machines to v1.36.4 (Cluster ns/c)\nagain in 3600 s"
+        "wait: UpgradeInProgress - Cluster API moves the machines to v1.36.4 (Cluster ns/c)\nagain in 300 s"
     );
     assert_eq!(world.requests, ["read MachineImage ns/img", "set Cluster ns/c to v1.36.4 with image img:4"]);
     assert_eq!(world.object("Cluster")["spec"]["topology"]["version"], "v1.36.4");
@@ -91,7 +91,7 @@ fn killed_at_any_request_there_is_one_patch_and_one_event() {
 }
 
 const IN_PROGRESS: &str =
-    "wait: UpgradeInProgress - Cluster API moves the machines to v1.36.4 (Cluster ns/c)\nagain in 3600 s";
+    "wait: UpgradeInProgress - Cluster API moves the machines to v1.36.4 (Cluster ns/c)\nagain in 300 s";
 
 /// A write whose answer was lost may have been done.
 #[test]

@@ -79,3 +79,23 @@ fn the_status_follows_the_generation() {
     assert_eq!(world.status()["observedGeneration"], 4);
     assert_eq!(world.status()["conditions"][0]["observedGeneration"], 4);
 }
+
+/// Cluster API's words change with each machine that moves; a write for each would be one per machine of the fleet.
+#[test]
+fn machines_that_move_cost_no_write_and_an_upgrade_that_lingers_says_why() {
+    let mut world = World::new();
+    let set = |world: &mut World, words: &str, up_to_date: i32| {
+        world.say("False", "ClusterUpgrading", words);
+        world.set("Cluster", "status.workers.upToDateReplicas", json!(up_to_date));
+    };
+    let message = |world: &mut World| world.status()["conditions"][1]["message"].as_str().unwrap().to_owned();
+    set(&mut world, "* control plane upgrading", 0);
+    world.pass();
+    assert!(message(&mut world).contains("control plane upgrading"), "{}", message(&mut world));
+    set(&mut world, "* MachineDeployment a upgrading", 1);
+    world.pass();
+    assert!(message(&mut world).contains("control plane upgrading"), "{}", message(&mut world));
+    world.now += 301;
+    world.pass();
+    assert!(message(&mut world).contains("MachineDeployment a upgrading"), "{}", message(&mut world));
+}
