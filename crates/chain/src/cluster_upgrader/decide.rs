@@ -93,7 +93,7 @@ fn converged(observed: &Observed, target: &Target<'_>, now: Timestamp, policy: P
         }
     }
     let told_anew =
-        convergence::lingers_from(&observed.clocks).filter(|from| unmoved.is_some() && now < *from);
+        convergence::lingers_from(&observed.clocks).filter(|from| deadline.is_some() && now < *from);
     let verdict = *stop(because);
     Err(again.into_iter().chain(deadline).chain(told_anew).fold(verdict, Verdict::recheck).into())
 }
