@@ -167,7 +167,7 @@ fn crates_do_not_know_what_they_must_not() {
         let shipped = packages[*name].iter().filter(|dependency| dependency.kind.is_none());
         for Dependency { name: on, .. } in shipped {
             let knows = |stranger: &&str| on == *stranger || on.starts_with(&format!("{stranger}-"));
-            if never.iter().any(|stranger| knows(stranger)) {
+            if never.iter().any(knows) {
                 wrong.push(format!("{name} depends on {on}"));
             }
         }
