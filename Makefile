@@ -4,6 +4,7 @@ IMG ?= ghcr.io/dkoshkin/kubernetes-upgrader:v0.7.0
 OUT ?= out
 CARGO ?= cargo
 KUBECTL ?= kubectl
+BIN = $(or $(CARGO_TARGET_DIR),target)/debug
 
 .PHONY: help
 help: ## Show this help
@@ -12,30 +13,32 @@ help: ## Show this help
 ##@ See it and test it
 
 .PHONY: demo
-demo: control-plane build ## Watch a Cluster move to a new version on a real control plane; KEEP=1 leaves it running
-	$(CARGO) run --quiet -p e2e --bin demo
+demo: control-plane ## Watch a Cluster move to a new version on a real control plane; KEEP=1 leaves it running
+	E2E_MANAGER=$(abspath $(BIN)/manager) $(BIN)/demo
 
 .PHONY: test
-test: fmt-check lint control-plane build ## Run every test: format, lints, unit tests, and live tests on a real control plane
-	$(CARGO) test --workspace --no-fail-fast
+test: fmt-check lint ## Run every test: format, lints, unit tests, and live tests on a real control plane
+	$(CARGO) test --workspace --no-run
+	$(BIN)/controlplane build
+	E2E_MANAGER=$(abspath $(BIN)/manager) $(CARGO) test --workspace --no-fail-fast
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane: seconds
 	$(CARGO) test --workspace --exclude e2e --exclude controlplane
 
 .PHONY: control-plane
-control-plane: ## Build etcd, Kubernetes, kwok and Cluster API from published Go modules (cached outside the checkout)
-	$(CARGO) run --quiet -p controlplane -- build
+control-plane: build ## Build etcd, Kubernetes, kwok and Cluster API from published Go modules (cached outside the checkout)
+	$(BIN)/controlplane build
 
 ##@ Develop
 
 .PHONY: build
-build: ## Build the manager for development
-	$(CARGO) build -p manager
+build: ## Build everything for development
+	$(CARGO) build --workspace
 
 .PHONY: run
 run: build ## Run the manager on the cluster of the current kubeconfig
-	$(CARGO) run -p manager
+	$(BIN)/manager
 
 .PHONY: fmt
 fmt: ## Format
