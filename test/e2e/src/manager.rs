@@ -55,7 +55,7 @@ impl Manager {
         let kubeconfig = plane.write_file(KUBECONFIG, &token)?;
         for attempt in 1.. {
             let log = next_log(plane)?;
-            let mut manager = Self::spawn(&program, &kubeconfig, &log, flags).await?;
+            let manager = Self::spawn(&program, &kubeconfig, &log, flags).await?;
             // Whether it could listen shows at once, before it is ready.
             match manager.await_listening().await {
                 Err(_) if attempt < TRIES && manager.log().contains("cannot serve") => {
@@ -106,7 +106,7 @@ impl Manager {
         self.await_answer("ready", |status| status == 200).await
     }
 
-    async fn await_listening(&mut self) -> Result<()> {
+    async fn await_listening(&self) -> Result<()> {
         self.await_answer("listening", |_| true).await
     }
 
@@ -152,7 +152,7 @@ impl Manager {
     }
 
     /// `kill -9`, and its end.
-    pub async fn kill9(mut self) -> Result<()> {
+    pub async fn kill9(self) -> Result<()> {
         self.child.signal(Signal::KILL);
         self.child.wait().await.map(drop)
     }
@@ -161,7 +161,7 @@ impl Manager {
     ///
     /// # Errors
     /// It did not end in time.
-    pub async fn terminate(mut self) -> Result<ExitStatus> {
+    pub async fn terminate(self) -> Result<ExitStatus> {
         self.child.signal(Signal::TERM);
         match tokio::time::timeout(STOP_WITHIN, self.child.wait()).await {
             Ok(status) => status,
@@ -170,7 +170,7 @@ impl Manager {
     }
 
     /// Awaits that it ends by itself.
-    pub async fn ended(&mut self) -> Result<ExitStatus> {
+    pub async fn ended(&self) -> Result<ExitStatus> {
         self.child.wait().await
     }
 

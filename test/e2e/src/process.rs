@@ -85,12 +85,10 @@ impl Child {
     }
 
     /// Awaits its end.
-    pub(crate) async fn wait(&mut self) -> Result<ExitStatus> {
-        let ended = self.ended.wait_for(Option::is_some).await;
-        ended
-            .ok()
-            .and_then(|status| *status)
-            .ok_or_else(|| Error::Unexpected(format!("process {} could not be waited for", self.id)))
+    pub(crate) async fn wait(&self) -> Result<ExitStatus> {
+        let mut ended = self.ended.clone();
+        let status = ended.wait_for(Option::is_some).await.ok().and_then(|status| *status);
+        status.ok_or_else(|| Error::Unexpected(format!("process {} could not be waited for", self.id)))
     }
 }
 
@@ -121,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_end_is_told() {
-        let mut child = Child::spawn(guarded(Path::new("false"))).await.unwrap();
+        let child = Child::spawn(guarded(Path::new("false"))).await.unwrap();
         assert_eq!(child.wait().await.unwrap().code(), Some(1));
         assert!(child.ended().is_some());
     }

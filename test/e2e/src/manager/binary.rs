@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
 use crate::installed::repository;
@@ -24,6 +25,9 @@ struct Target {
     name: String,
 }
 
+/// Built once by each process: a restart within a test is one of the same binary, and does not wait for cargo.
+static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+
 /// The path of `manager`: the one that `E2E_MANAGER` names, else `cargo build -p manager`, with cargo's progress on standard error.
 ///
 /// # Errors
@@ -32,9 +36,11 @@ pub async fn program() -> Result<PathBuf> {
     if let Some(path) = env::var_os(PROGRAM) {
         return Ok(path.into());
     }
-    tokio::task::spawn_blocking(build)
-        .await
-        .map_err(|error| Error::Unexpected(format!("cargo build: {error}")))?
+    let built = BUILT.get_or_try_init(async || {
+        let build = tokio::task::spawn_blocking(build);
+        build.await.map_err(|error| Error::Unexpected(format!("cargo build: {error}")))?
+    });
+    built.await.cloned()
 }
 
 fn build() -> Result<PathBuf> {

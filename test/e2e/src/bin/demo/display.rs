@@ -10,9 +10,10 @@ use e2e::{Result, Stopwatch};
 
 const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const TICK: Duration = Duration::from_millis(100);
-/// Width of a step's name, so that what follows stands in a column.
-const NAME: usize = 24;
-const DETAIL: usize = 58;
+/// Width of a step's name, so that what follows stands in a column. All together fits 80 columns: a line that wraps could not be
+/// erased.
+const NAME: usize = 22;
+const DETAIL: usize = 41;
 
 /// What a step has to say while it goes on and when it is done.
 #[derive(Default)]
@@ -26,9 +27,9 @@ impl Detail {
 
     fn shown(&self) -> String {
         let text = self.0.borrow();
-        match text.char_indices().nth(DETAIL) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text.clone(),
+        match (text.chars().count() > DETAIL, text.char_indices().nth(DETAIL - 1)) {
+            (true, Some((end, _))) => format!("{}…", &text[..end]),
+            _ => text.clone(),
         }
     }
 }
@@ -133,8 +134,10 @@ mod tests {
     fn a_long_detail_is_cut_at_a_character() {
         let detail = Detail::default();
         detail.say("ä".repeat(DETAIL + 1));
-        assert_eq!(detail.shown().chars().count(), DETAIL + 1);
-        assert!(detail.shown().ends_with("…"));
+        assert_eq!(detail.shown().chars().count(), DETAIL);
+        assert!(detail.shown().ends_with('…'));
+        detail.say("ä".repeat(DETAIL));
+        assert_eq!(detail.shown(), "ä".repeat(DETAIL));
     }
 
     #[tokio::test]
@@ -144,5 +147,6 @@ mod tests {
         assert_eq!(value, 7);
         let line = plain.line("✔", "name", "detail", Duration::from_millis(1_250));
         assert!(line.starts_with("  ✔ name ") && line.ends_with("    1.2 s"), "{line}");
+        assert!(line.chars().count() < 80, "{line}");
     }
 }

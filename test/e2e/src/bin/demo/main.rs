@@ -11,7 +11,8 @@ use std::env;
 use std::process::ExitCode;
 
 use e2e::{Error, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use futures::future::select_all;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::display::Display;
 use crate::story::Stage;
@@ -32,34 +33,55 @@ fn main() -> ExitCode {
 }
 
 async fn run() -> Result<()> {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let at = |source| Error::System { what: "listen for signals".to_owned(), source };
-    let mut listeners = signals.into_iter().map(signal).collect::<Result<Vec<_>, _>>().map_err(at)?;
-    let interrupted = futures::future::select_all(listeners.iter_mut().map(|signal| Box::pin(signal.recv())));
+    let display = Display::new();
+    let mut signals = Signals::listen()?;
     // A signal drops the work wherever it is, and with it the processes.
-    tokio::select! {
+    let stage = tokio::select! {
         biased;
-        _ = interrupted => Err(Error::Unexpected("interrupted; everything is stopped".to_owned())),
-        outcome = play() => outcome,
+        () = signals.recv() => {
+            return Err(Error::Unexpected("interrupted; everything is stopped".to_owned()));
+        }
+        stage = play(display) => stage?,
+    };
+    if env::var_os("KEEP").is_some_and(|value| value == "1") {
+        display.title("It goes on until Ctrl-C");
+        display.say(&format!("  export KUBECONFIG={}", stage.kubeconfig().display()));
+        display.say(&format!("  alias kubectl={}", stage.kubectl().display()));
+        signals.recv().await;
     }
+    stage.clear().await
 }
 
-async fn play() -> Result<()> {
-    let display = Display::new();
-    let keep = env::var_os("KEEP").is_some_and(|value| value == "1");
+/// Everything up to the last hop, still running.
+async fn play(display: Display) -> Result<Stage> {
     let stage = Stage::set(display).await?;
-    if let Err(error) = stage.play().await {
+    let played = tokio::select! {
+        biased;
+        // Nothing comes after that: no need to wait for a deadline.
+        error = stage.manager_ended() => Err(error),
+        outcome = stage.play() => outcome,
+    };
+    if let Err(error) = played {
         for line in stage.complaints() {
             eprintln!("manager: {line}");
         }
         return Err(error);
     }
     stage.sum_up().await?;
-    if keep {
-        display.title("It goes on until Ctrl-C:");
-        display.say(&format!("  export KUBECONFIG={}", stage.kubeconfig().display()));
-        display.say(&format!("  alias kubectl={}", stage.kubectl().display()));
-        std::future::pending::<()>().await;
+    Ok(stage)
+}
+
+/// What asks to stop: Ctrl-C, a terminal that is closed, and who is polite.
+struct Signals(Vec<Signal>);
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let failed = |source| Error::System { what: "listen for signals".to_owned(), source };
+        kinds.into_iter().map(signal).collect::<std::io::Result<_>>().map(Self).map_err(failed)
     }
-    stage.clear().await
+
+    async fn recv(&mut self) {
+        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
+    }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use api::batch::job;
 use api::upgrader::{cluster_upgrader, debian_repository_source, machine_image, plan};
+use controlplane::Binary;
 use domain::object::Kind;
 use e2e::{
     BuildActor, Error, Installed, Manager, PackageRepository, Part, ROLLED_WITHIN, Result, Rollout, Sample,
@@ -34,12 +35,13 @@ pub(crate) struct Stage {
     _builds: BuildActor,
     repository: PackageRepository,
     world: Installed,
+    sample: Sample,
     folder: String,
     hops: RefCell<Vec<Hop>>,
 }
 
 impl Stage {
-    /// Starts everything, up to a Cluster that has nothing to do.
+    /// Starts everything.
     pub(crate) async fn set(display: Display) -> Result<Self> {
         Report::remove()?;
         display.title(&format!("A Cluster moves from v{FROM} to v{TO} because a package appears"));
@@ -48,7 +50,8 @@ impl Stage {
         let (world, _) = display
             .noisy_step("control plane", async |detail| {
                 let world = Installed::start_with_cluster_api().await?;
-                detail.say("etcd, Kubernetes, kwok, Cluster API, and our manifests");
+                let (kubernetes, capi) = (Binary::KubeApiserver.version(), Binary::ClusterApiCore.version());
+                detail.say(format!("Kubernetes {kubernetes}, Cluster API {capi}"));
                 Ok(world)
             })
             .await?;
@@ -60,31 +63,30 @@ impl Stage {
         let (manager, _) = display
             .step("manager", async |detail| {
                 let manager = world.start_manager().await?;
-                detail.say(format!("process {}, as ServiceAccount {}", manager.id(), e2e::ACCOUNT));
+                detail.say(format!("process {}, its own ServiceAccount", manager.id()));
                 Ok(manager)
             })
             .await?;
         let hops = RefCell::default();
-        let stage = Self { display, manager, _builds: builds, repository, world, folder, hops };
-        display.step("cluster", async |detail| stage.create_cluster(&sample, detail).await).await?;
-        Ok(stage)
+        Ok(Self { display, manager, _builds: builds, repository, world, sample, folder, hops })
     }
 
-    async fn create_cluster(&self, sample: &Sample, detail: &Detail) -> Result<()> {
-        detail.say(format!("{SAMPLE} applied; machines are being made"));
-        self.world.plane().apply_yaml(&sample.yaml).await?;
+    async fn create_cluster(&self, detail: &Detail) -> Result<()> {
+        detail.say(format!("{SAMPLE} applied"));
+        self.world.plane().apply_yaml(&self.sample.yaml).await?;
         let objects = self.world.objects();
         let (of_capi, ours) =
             ((&e2e::capi::CLUSTER, NAMESPACE, NAME), (&cluster_upgrader::KIND, NAMESPACE, NAME));
         objects.await_condition(of_capi, ("Available", "True", ""), ROLLED_WITHIN).await?;
         objects.await_condition(ours, ("UpToDate", "True", ""), ROLLED_WITHIN).await?;
-        detail.say(format!("{NAME} is available at v{FROM}, and up to date"));
+        detail.say(format!("{NAME} v{FROM}, up to date"));
         Ok(())
     }
 
-    /// The chain, hop by hop, and the report.
+    /// A Cluster that has nothing to do, then the chain, hop by hop, and the report.
     pub(crate) async fn play(&self) -> Result<()> {
         let version = format!("v{TO}");
+        self.display.step("cluster", async |detail| self.create_cluster(detail).await).await?;
         self.display.title("The chain");
         self.hop("package published", async |detail| {
             self.repository.publish(&self.folder, &format!("{TO}-1.1"));
@@ -175,7 +177,7 @@ impl Stage {
             topology["version"] == version && has_image
         })
         .await?;
-        detail.say(format!("topology: version {version}, image {id}"));
+        detail.say(format!("{version} and {id} in one write"));
         Ok(())
     }
 
@@ -241,6 +243,14 @@ impl Stage {
             ));
         }
         Ok(())
+    }
+
+    /// Awaits that the manager ends by itself, which it should not.
+    pub(crate) async fn manager_ended(&self) -> Error {
+        match self.manager.ended().await {
+            Ok(status) => Error::Unexpected(format!("the manager ended with {status}")),
+            Err(error) => error,
+        }
     }
 
     /// The manager's last warnings and errors.
