@@ -182,8 +182,7 @@ impl Crd {
             "spec": {
                 "group": GROUP,
                 "scope": "Namespaced",
-                // Said, because the original's CRD of MachineImage names a conversion webhook that nothing serves any more.
-                "conversion": {"strategy": "None"},
+                "conversion": self.conversion(),
                 "names": {
                     "kind": kind.kind,
                     "listKind": format!("{}List", kind.kind),
@@ -195,6 +194,17 @@ impl Crd {
                 "versions": [version],
             },
         }))
+    }
+
+    /// Said, because the original's CRD of MachineImage names a conversion webhook that nothing serves any more. The server
+    /// refuses its remains beside the strategy None, and kubectl takes them out by itself only where it applied them, so that
+    /// null has to.
+    fn conversion(&self) -> Value {
+        if self.kind == machine_image::KIND {
+            json!({"strategy": "None", "webhook": null})
+        } else {
+            json!({"strategy": "None"})
+        }
     }
 }
 

@@ -53,6 +53,11 @@ impl Installed {
     pub async fn on(plane: ControlPlane) -> Result<Self> {
         plane.create_node("worker", &[]).await?;
         plane.apply_kustomize(&repository().join("config/default")).await?;
+        Self::applied(plane).await
+    }
+
+    /// Awaits us on a control plane with a Node where `config/default` was applied in another way.
+    pub async fn applied(plane: ControlPlane) -> Result<Self> {
         await_established(&plane).await?;
         let objects = Objects::new(plane.client().await?);
         objects
