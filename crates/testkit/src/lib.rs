@@ -8,6 +8,8 @@
     reason = "a fixture that cannot be read must stop its test"
 )]
 
+mod server;
+
 use std::fmt::Write as _;
 
 use api::batch::job::JobRow;
@@ -25,6 +27,8 @@ use domain::verdict::{Reason, Then, Verdict};
 use jiff::Timestamp;
 use runtime::store::{Availability, DynamicKind, Store, TableId};
 use serde_json::{Value, json};
+
+pub use self::server::{Line, talk};
 
 /// The time at which the stories of tests begin.
 pub const EPOCH: &str = "2026-11-21T10:00:00Z";

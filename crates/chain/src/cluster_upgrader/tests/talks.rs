@@ -1,59 +1,12 @@
 //! The requests themselves, on a scripted transport behind the room's own rules.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
-
 use api::capi::cluster::ControlPlaneRef;
-use http::{Request, Response};
-use kube::client::Body;
-use runtime::client::Stack;
-use runtime::clock::Clock;
-use runtime::metrics::Metrics;
-use runtime::rules::Declared;
 
 use super::*;
 
-/// Answers by `VERB path`; anything else is not found. Keeps what it was sent.
-#[derive(Clone, Default)]
-struct Server {
-    answers: Arc<BTreeMap<&'static str, (u16, Value)>>,
-    sent: Arc<Mutex<Vec<String>>>,
-}
-
-impl tower::Service<Request<Body>> for Server {
-    type Response = Response<Body>;
-    type Error = tower::BoxError;
-    type Future = BoxFuture<'static, Result<Response<Body>, tower::BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), tower::BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let line = format!("{} {}", request.method(), request.uri());
-        let missing =
-            (404, json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound"}));
-        let (code, body) = self.answers.get(&*line).cloned().unwrap_or(missing);
-        let sent = self.sent.clone();
-        Box::pin(async move {
-            let body_sent = request.into_body().collect_bytes().await?;
-            sent.lock().unwrap().push(format!("{line} {}", String::from_utf8_lossy(&body_sent)));
-            Ok(Response::builder().status(code).body(Body::from(body.to_string().into_bytes()))?)
-        })
-    }
-}
-
-async fn talk(answers: &[(&'static str, u16, Value)], step: Step) -> (Result<String, Refusal>, Vec<String>) {
-    let answers = answers.iter().map(|(line, code, body)| (*line, (*code, body.clone()))).collect();
-    let server = Server { answers: Arc::new(answers), sent: Arc::default() };
-    let mut stack = Stack::new(Metrics::new("test"));
-    stack.declared = Some(Declared::new(UpgraderRoom::RULES.iter().copied()));
-    let client = stack.client(server.clone(), "default");
-    let shell = Shell::new(client, UpgraderRoom::MANAGER, Clock::simulated(at(0), 1));
-    let answer = UpgraderRoom::default().apply(shell, step).await.map(|applied| format!("{applied:?}"));
-    let sent = server.sent.lock().unwrap().clone();
-    (answer, sent)
+async fn talk(answers: &[testkit::Line<'_>], step: Step) -> (Result<String, Refusal>, Vec<String>) {
+    let (answer, sent) = testkit::talk(&UpgraderRoom::default(), &[], answers, step).await;
+    (answer.map(|applied| format!("{applied:?}")), sent)
 }
 
 fn read_control_plane(group: &str) -> Step {

@@ -1,37 +1,13 @@
 //! The requests themselves, on a scripted transport behind the room's own rules.
 
-use std::sync::{Arc, Mutex};
-
 use domain::object::{Meta, ResourceVersion};
-use http::{Request, Response};
-use kube::client::Body;
-use runtime::client::Stack;
-use runtime::clock::Clock;
-use runtime::metrics::Metrics;
-use runtime::rules::Declared;
 
 use super::*;
 
 /// Makes the one request of a step, answered with `body`: what it brought, and what was sent.
 async fn talk(step: Step, body: Value) -> (Result<Applied<Answer>, Refusal>, String) {
-    let sent = Arc::new(Mutex::new(String::new()));
-    let log = sent.clone();
-    let server = tower::service_fn(move |request: Request<Body>| {
-        let (log, body) = (log.clone(), body.to_string());
-        async move {
-            let line = format!("{} {}", request.method(), request.uri());
-            let body_sent = request.into_body().collect_bytes().await?;
-            *log.lock().unwrap() = format!("{line}\n{}", String::from_utf8_lossy(&body_sent));
-            Ok::<_, tower::BoxError>(Response::builder().status(200).body(Body::from(body.into_bytes()))?)
-        }
-    });
-    let mut stack = Stack::new(Metrics::new("test"));
-    stack.declared = Some(Declared::new(MachineImageRoom::RULES.iter().copied()));
-    let client = stack.client(server, "default");
-    let shell = Shell::new(client, MachineImageRoom::MANAGER, Clock::simulated(at(0), 1));
-    let answer = MachineImageRoom.apply(shell, step).await;
-    let sent = sent.lock().unwrap().clone();
-    (answer, sent)
+    let (answer, sent) = testkit::talk(&MachineImageRoom, &[], &[("*", 200, body)], step).await;
+    (answer, sent.concat())
 }
 
 fn meta() -> Meta {
@@ -62,7 +38,7 @@ async fn the_template_is_read_raw_with_its_version() {
     };
     let shown = format!("{:?}", answer.unwrap());
     assert!(shown.contains(&format!("{expected:?}")), "{shown}");
-    assert_eq!(sent, format!("GET {IMAGE}\n"));
+    assert_eq!(sent, format!("GET {IMAGE} "));
 }
 
 #[tokio::test]
@@ -72,7 +48,7 @@ async fn a_job_is_created_and_its_row_kept() {
     let (answer, sent) = talk(step, job).await;
     assert_eq!(format!("{:?}", answer.unwrap()), "Applied { answer: None, rows: 1 }");
     let manager = "fieldManager=kubernetes-upgrader-machineimage";
-    assert_eq!(sent, format!("POST /apis/batch/v1/namespaces/ns/jobs?{manager}\n{{\"kind\":\"Job\"}}"));
+    assert_eq!(sent, format!("POST /apis/batch/v1/namespaces/ns/jobs?{manager} {{\"kind\":\"Job\"}}"));
 }
 
 #[tokio::test]
@@ -92,7 +68,7 @@ async fn patches_go_to_the_image_and_its_row_is_kept() {
     ] {
         let (answer, sent) = talk(step, live()).await;
         assert_eq!(format!("{:?}", answer.unwrap()), "Applied { answer: None, rows: 1 }");
-        assert_eq!(sent, format!("PATCH {IMAGE}?{manager}\n{body}"));
+        assert_eq!(sent, format!("PATCH {IMAGE}?{manager} {body}"));
     }
 }
 
@@ -106,7 +82,7 @@ async fn jobs_and_pods_are_listed_by_label_and_counted_by_owner() {
     let (answer, sent) = talk(read.clone(), list).await;
     assert!(format!("{:?}", answer.unwrap()).contains("Jobs(Some(\"image-1\"))"));
     let selector = "kubernetesupgraded%2Edimitrikoshkin%2Ecom%2Fmachine%2Dimage%2Dname%3Dimage";
-    assert_eq!(sent, format!("GET /apis/batch/v1/namespaces/ns/jobs?limit=100&labelSelector={selector}\n"));
+    assert_eq!(sent, format!("GET /apis/batch/v1/namespaces/ns/jobs?limit=100&labelSelector={selector} "));
     let (answer, _) = talk(read, json!({"items": [job("of-a-namesake", "uid-0")]})).await;
     assert!(format!("{:?}", answer.unwrap()).contains("Jobs(None)"));
 
@@ -121,5 +97,5 @@ async fn jobs_and_pods_are_listed_by_label_and_counted_by_owner() {
     let shown = format!("{:?}", answer.unwrap());
     assert!(shown.contains("message: \"ami-1\\n\""), "{shown}");
     let selector = "batch%2Ekubernetes%2Eio%2Fcontroller%2Duid%3Dj";
-    assert_eq!(sent, format!("GET /api/v1/namespaces/ns/pods?limit=100&labelSelector={selector}\n"));
+    assert_eq!(sent, format!("GET /api/v1/namespaces/ns/pods?limit=100&labelSelector={selector} "));
 }
