@@ -8,11 +8,11 @@ use e2e::{Expected, Installed, Objects, USER, WITHIN};
 use serde_json::{Value, json};
 
 use crate::given;
+use crate::given::capi::{FROM, reconciled, with};
 
 const NAMESPACE: &str = "clusters";
 /// A write comes 15 s after the Cluster was first seen at rest; a kind that was not served is asked for every 5, 10, 20 … s.
 const MOVED_WITHIN: Duration = Duration::from_secs(120);
-const FROM: &str = "v1.35.0";
 const TO: &str = "v1.35.1";
 
 /// What is wrong with a Cluster, and what must be said of it on its upgrader.
@@ -64,76 +64,6 @@ fn cases() -> Vec<Case> {
 }
 const DELETING: &str = "deleting";
 
-/// A Cluster with something else about it.
-fn with(other: Value) -> Value {
-    let mut cluster = json!({"spec": {"topology": {"classRef": {"name": "class"}, "version": FROM}}});
-    merge(&mut cluster, other);
-    cluster
-}
-
-fn merge(into: &mut Value, other: Value) {
-    match (into, other) {
-        (Value::Object(into), Value::Object(other)) => {
-            for (key, value) in other {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, other) => *into = other,
-    }
-}
-
-fn condition(type_: &str, status: &str) -> Value {
-    json!({
-        "type": type_, "status": status, "reason": "Test", "message": "", "observedGeneration": 1,
-        "lastTransitionTime": "2026-11-21T10:00:00Z",
-    })
-}
-
-/// What Cluster API says of a Cluster at rest.
-fn at_rest() -> Value {
-    json!({"status": {
-        "phase": "Provisioned",
-        "initialization": {"infrastructureProvisioned": true, "controlPlaneInitialized": true},
-        "conditions": [
-            condition("Available", "True"), condition("RollingOut", "False"),
-            condition("TopologyReconciled", "True"),
-        ],
-        "controlPlane": {"desiredReplicas": 1, "replicas": 1, "upToDateReplicas": 1},
-        "workers": {"desiredReplicas": 2, "replicas": 2, "upToDateReplicas": 2},
-    }})
-}
-
-/// What Cluster API says of a class with these string variables.
-fn reconciled(variables: &[&str]) -> Value {
-    let string = json!({"openAPIV3Schema": {"type": "string"}});
-    let definitions = json!([{"from": "inline", "required": false, "schema": string}]);
-    let variables: Vec<Value> = variables
-        .iter()
-        .map(|name| json!({"name": name, "definitionsConflict": false, "definitions": definitions}))
-        .collect();
-    json!({"status": {
-        "observedGeneration": 1,
-        "conditions": [condition("VariablesReady", "True")],
-        "variables": variables,
-    }})
-}
-
-async fn create_cluster(objects: &Objects, name: &str, mut cluster: Value) {
-    merge(&mut cluster, json!({"metadata": {"name": name}}));
-    objects.create(&cluster::KIND, NAMESPACE, &cluster).await.unwrap();
-    objects.merge(&cluster::KIND, NAMESPACE, &format!("{name}/status"), &at_rest()).await.unwrap();
-}
-
-async fn create_class(objects: &Objects) {
-    let template = |kind: &str| json!({"templateRef": {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta2", "kind": kind, "name": "x"}});
-    let spec = json!({
-        "infrastructure": template("DevClusterTemplate"), "controlPlane": template("DevControlPlaneTemplate"),
-    });
-    given::create(objects, &cluster_class::KIND, (NAMESPACE, "class"), spec).await;
-    let known = reconciled(&["image"]);
-    objects.merge(&cluster_class::KIND, NAMESPACE, "class/status", &known).await.unwrap();
-}
-
 #[tokio::test]
 async fn a_cluster_that_cannot_be_moved_is_not_written_to_and_holds_up_no_other() {
     let mut world = Installed::start().await.unwrap();
@@ -149,12 +79,12 @@ async fn a_cluster_that_cannot_be_moved_is_not_written_to_and_holds_up_no_other(
     objects.await_event(good, ("Warning", "GetClusterFailed", "not installed"), WITHIN).await.unwrap();
 
     world.plane_mut().install_cluster_api_crds().await.unwrap();
-    create_class(&objects).await;
+    given::capi::create_class(&objects, NAMESPACE).await;
     let missing = objects.await_condition(good, ("Ready", "False", "ClusterMissing"), MOVED_WITHIN).await;
     missing.unwrap();
     objects.await_event(good, ("Warning", "GetClusterFailed", "does not exist"), WITHIN).await.unwrap();
-    create_cluster(&objects, "good", with(json!({}))).await;
-    create_cluster(&objects, "unknown-variable", with(json!({}))).await;
+    given::capi::create_cluster(&objects, NAMESPACE, "good", with(json!({}))).await;
+    given::capi::create_cluster(&objects, NAMESPACE, "unknown-variable", with(json!({}))).await;
     given::upgrader(&objects, NAMESPACE, "unknown-variable", ("unknown-variable", "plan", "nobody")).await;
 
     let named = cases().into_iter().map(|case| is_named(&objects, case));
@@ -178,7 +108,7 @@ fn patched(world: &Installed) -> Vec<String> {
 
 async fn is_named(objects: &Objects, case: Case) {
     let name = case.name;
-    create_cluster(objects, name, (case.cluster)()).await;
+    given::capi::create_cluster(objects, NAMESPACE, name, (case.cluster)()).await;
     if name == DELETING {
         objects.delete(&cluster::KIND, NAMESPACE, name).await.unwrap();
     }

@@ -1,5 +1,7 @@
 //! Objects that the live tests begin with.
 
+pub(crate) mod capi;
+
 use api::upgrader::{
     cluster_upgrader, debian_repository_source, machine_image, machine_image_syncer, machine_image_template,
     plan,
