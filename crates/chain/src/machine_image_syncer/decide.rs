@@ -14,7 +14,7 @@ use runtime::clock::{after, spread};
 
 use super::apply::{Creation, Step};
 use super::manifest::{image_name, machine_image};
-use super::observe::{Image, Observed, REJECTED};
+use super::observe::{Image, MOVING_OUT, Observed, REJECTED};
 use super::source::{Found, Polled, Source, Target};
 
 /// How long the first list of a source's kind may take before something is said of it.
@@ -208,6 +208,13 @@ fn make(observed: &Observed, version: &str, now: Timestamp) -> Verdict {
         let message = format!("another machine image has the name of the one for {version}");
         let because = Because::new(Reason::ImageNameTaken, message).blocked_by(namesake);
         return Verdict::wait(because.unblock("delete it"));
+    }
+    // A server whose clock is ahead of ours makes syncers of the future: these are not waited for.
+    let believed =
+        observed.believed_from(version).filter(|from| *from > now && *from <= after(now, MOVING_OUT));
+    if let Some(from) = believed {
+        let message = format!("{version} has no machine image, and one is made if none comes by itself");
+        return Verdict::wait(Because::new(Reason::CreatingImage, message).not_before(from));
     }
     let invalid = |words: &str| {
         let because = Because::new(Reason::TemplateInvalid, words).blocked_by(template_ref(syncer));

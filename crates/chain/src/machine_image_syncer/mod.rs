@@ -3,7 +3,8 @@
 //! *Reads* its source (of any kind that has `status.versions`), its template, and the machine images of its namespace.
 //! *Writes* new machine images and its own status, and never changes or deletes an image. An image that it made once, in
 //! whatever state and by whatever release, is never made again: it is known by its owner, or, where a move or an orphaning
-//! delete left it without one, by the labels that no template can overwrite. A source that may be read but not watched is
+//! delete left it without one, by the labels that no template can overwrite. What is absent for a moment only, since
+//! `clusterctl move` is under way, is not made either. A source that may be read but not watched is
 //! polled.
 
 mod apply;

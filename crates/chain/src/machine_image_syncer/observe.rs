@@ -1,5 +1,8 @@
 //! What a syncer sees: its source, its template, and the machine images that it made.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
 use api::upgrader::machine_image::{KUBERNETES_VERSION_LABEL, MachineImageRow, SYNCER_NAME_LABEL};
 use api::upgrader::machine_image_syncer::SyncerRow;
 use api::upgrader::machine_image_template::TemplateRow;
@@ -9,6 +12,7 @@ use domain::verdict::Trouble;
 use domain::version::KubernetesVersion;
 use jiff::{SignedDuration, Timestamp};
 use runtime::answer::Refusal;
+use runtime::clock::after;
 use runtime::store::{Availability, DynamicKind, Snapshot, Table};
 
 use super::apply::{Answer, Step};
@@ -18,9 +22,18 @@ use super::source::{self, Polled, Source};
 /// How long a template that the server did not accept is not tried again while it stays as it is.
 pub(super) const REJECTED: SignedDuration = SignedDuration::from_mins(10);
 
+/// How long the absence of an image is not believed: see [`Observed::believed_from`].
+pub(super) const MOVING_IN: Duration = Duration::from_secs(10);
+/// The same where it was there before.
+pub(super) const MOVING_OUT: Duration = Duration::from_secs(30);
+
 /// What is kept of a syncer between passes and lost with the process.
 #[derive(Debug, Default)]
 pub struct Memory {
+    /// Versions that had an image at the last look.
+    present: BTreeSet<Box<str>>,
+    /// Those that had one before, and since when they have none.
+    vanished: BTreeMap<Box<str>, Timestamp>,
     polled: Option<Polled>,
     syncing: Option<(DynamicKind, Timestamp)>,
     template: Option<Result<LiveTemplate, Box<str>>>,
@@ -68,6 +81,8 @@ pub struct Observed {
     pub rejected: Option<Rejected>,
     /// The machine images of this syncer, in the order of their names.
     pub images: Vec<Image>,
+    /// Versions that had an image of this syncer before, and since when they have none. Clocks that a restart loses.
+    pub vanished: BTreeMap<Box<str>, Timestamp>,
     /// Identities of the other machine images of the namespace.
     pub others: Vec<Meta>,
     /// Uid of the machine image that this pass has made.
@@ -100,6 +115,14 @@ impl Observed {
         all.find(|meta| *meta.key.name == *name)
     }
 
+    /// When it may be believed that a version has no image. `clusterctl move` makes a syncer before its images, and takes
+    /// the images away before their syncer: whoever looks in between would build what is there already.
+    pub fn believed_from(&self, version: &str) -> Option<Timestamp> {
+        let young = self.syncer.meta.created.map(|created| after(created, MOVING_IN));
+        let vanished = self.vanished.get(version).map(|since| after(*since, MOVING_OUT));
+        young.max(vanished)
+    }
+
     /// The newest machine image that stays.
     pub fn newest(&self) -> Option<&Image> {
         let staying = self.images.iter().filter(|image| !image.meta.deleting);
@@ -111,6 +134,17 @@ impl Observed {
 }
 
 impl Memory {
+    /// Versions that had an image and have none now.
+    fn vanished(&mut self, images: &[Image], now: Timestamp) -> BTreeMap<Box<str>, Timestamp> {
+        let present: BTreeSet<Box<str>> = images.iter().map(|image| image.version.clone()).collect();
+        for version in self.present.difference(&present) {
+            self.vanished.insert(version.clone(), now);
+        }
+        self.vanished.retain(|version, since| !present.contains(version) && after(*since, MOVING_OUT) > now);
+        self.present = present;
+        self.vanished.clone()
+    }
+
     pub(super) fn learn(&mut self, step: &Step, answer: Answer, now: Timestamp) {
         match (step, answer) {
             (Step::ReadSource(target), Answer::Source(found)) => {
@@ -173,6 +207,7 @@ pub(super) fn observe(
         }
     }
     Observed {
+        vanished: memory.vanished(&images, now),
         blind: blind::<MachineImageRow>(snapshot, "machine images")
             .or_else(|| blind::<TemplateRow>(snapshot, "machine image templates")),
         source,
