@@ -43,6 +43,9 @@ pub struct Spec {
     /// Labels of the machine images that count; absent or empty means all in the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_image_selector: Option<LabelSelector>,
+    /// Without effect. Plans of v0.4.0 and the original's example have it, and kubectl refuses a field that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<Box<str>>,
 }
 
 /// The image to be rolled out.
