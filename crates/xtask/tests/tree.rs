@@ -20,6 +20,18 @@ fn every_crd_is_small_enough_for_client_side_apply() {
     }
 }
 
+/// Only null takes the original's conversion webhook out of a CRD that kubectl did not apply before, and the server refuses it
+/// beside the strategy None.
+#[test]
+fn the_conversion_webhook_of_the_original_is_taken_out() {
+    let files = xtask::generate().unwrap();
+    let mut crds = files.iter().filter(|(path, _)| path.to_string_lossy().ends_with("_machineimages.yaml"));
+    let crd: serde_json::Value = serde_saphyr::from_str(crds.next().unwrap().1).unwrap();
+    let conversion = crd["spec"]["conversion"].as_object().unwrap();
+    assert_eq!(conversion["strategy"], "None");
+    assert!(conversion["webhook"].is_null() && conversion.contains_key("webhook"), "{conversion:?}");
+}
+
 #[test]
 fn no_crd_is_left_over() {
     let files = xtask::generate().unwrap();
