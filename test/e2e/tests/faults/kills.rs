@@ -1,16 +1,17 @@
 //! `kill -9` at moments that nobody chose, through two hops of the chain. At the end there is one MachineImage for each version,
-//! one Job for each, one patch of the Cluster for each, and one Event that tells of it.
+//! one Job for each and one patch of the Cluster for each, and no Event is told twice.
 
 use std::env;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use api::batch::job;
+use api::clusterctl::BLOCK_MOVE_ANNOTATION;
 use api::upgrader::{cluster_upgrader, debian_repository_source, machine_image};
 use controlplane::ClassCluster;
 use domain::object::Kind;
 use e2e::{BuildActor, Installed, Manager, Objects, PackageRepository, Part, ROLLED_WITHIN, WITHIN, name};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::tail::{Tail, Write};
 use crate::given;
@@ -21,7 +22,7 @@ const FOLDER: &str = "v1.35/deb";
 const SOURCE: Kind = debian_repository_source::KIND;
 const EVENT: Kind = Kind { group: "events.k8s.io", versions: &["v1"], kind: "Event", plural: "events" };
 /// A process that has nothing to write is killed all the same.
-const IDLE: Duration = Duration::from_secs(3);
+const IDLE: Duration = Duration::from_secs(2);
 /// How closely a moment is met.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Kills while the first version is built, the Cluster being created beside it; and while the second is, the Cluster rolling.
@@ -176,7 +177,7 @@ impl Scene<'_> {
             let id = format!("registry.example.org/node:{}", image["spec"]["version"].as_str().unwrap());
             assert_eq!(image["spec"]["id"], *id);
             // Nothing holds `clusterctl move` any more.
-            assert_eq!(image["metadata"]["annotations"], Value::Null, "{image}");
+            assert!(image["metadata"]["annotations"][BLOCK_MOVE_ANNOTATION].is_null(), "{image}");
         }
         assert_eq!(objects.list(&job::KIND, NAMESPACE).await.unwrap().len(), 2);
         let patches: Vec<_> = self.patches().iter().map(|it| (it.verb.clone(), it.code)).collect();
@@ -192,7 +193,8 @@ impl Scene<'_> {
             about
         };
         for reason in ["SettingClusterVersion", "CreatedMachineImage", "CreatingJob"] {
-            assert_eq!(told(reason).len(), 2, "{:?}", told(reason));
+            // A death between a write and its Event costs the Event; none is told twice.
+            assert!(told(reason).len() <= 2, "{:?}", told(reason));
         }
     }
 }
