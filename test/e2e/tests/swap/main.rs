@@ -17,8 +17,9 @@ use crate::original_install::Way;
 
 /// What the original's record says, in seconds: nobody may act before it has run out since its last change.
 const RECORD: Duration = Duration::from_secs(15);
-/// Our requests for one version on its way from the repository to the plan, with Events and with room for a repetition.
-const WRITES: usize = 40;
+/// Our writes for one version on its way from the repository to the plan, Events among them: 20, and 24 where the first ones are
+/// refused.
+const WRITES: usize = 30;
 
 /// Fills the control plane with the original, and gives what plays beside it.
 async fn original(way: Way) -> (controlplane::ControlPlane, PackageRepository, BuildActor) {
