@@ -61,7 +61,10 @@ impl KubernetesVersion {
         let mut parts = [0_u64; 3];
         for (index, number) in numbers.split('.').enumerate() {
             let part = parts.get_mut(index).ok_or_else(|| fail("it has more than three numbers"))?;
-            *part = number_of(number).ok_or_else(|| fail("its numbers are not all below 2^64"))?;
+            let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let too_large = "a number in it is not below 2^64";
+            let reason = if digits { too_large } else { "not all of its parts are numbers" };
+            *part = number_of(number).ok_or_else(|| fail(reason))?;
         }
         let [major, minor, patch] = parts;
         let pre = match pre {

@@ -50,6 +50,16 @@ fn strict_refuses_the_rest() {
 }
 
 #[test]
+fn what_is_no_version_is_said_as_it_is() {
+    let told = |text: &str| KubernetesVersion::parse_lenient(text).unwrap_err().to_string();
+    for text in ["newest", "", "v", "1.x", "1..2", "x1.2.3"] {
+        assert_eq!(told(text), format!("`{text}` is not a version: not all of its parts are numbers"));
+    }
+    assert!(told("1.99999999999999999999").ends_with("a number in it is not below 2^64"));
+    assert!(told("1.2.3.4").ends_with("it has more than three numbers"));
+}
+
+#[test]
 fn lenient_fills_in_what_is_left_out() {
     for (text, shown) in [
         ("1", "v1.0.0"),

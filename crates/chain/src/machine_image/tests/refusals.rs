@@ -21,7 +21,7 @@ fn invalid() -> Refusal {
 fn to_build_a_version_must_read_as_one() {
     for (version, message) in [
         ("''", "spec.version: it is missing"),
-        ("gold", "spec.version: `gold` is not a version: its numbers are not all below 2^64"),
+        ("gold", "spec.version: `gold` is not a version: not all of its parts are numbers"),
     ] {
         let looked = look(&image("", "", "").replace("v1.27.6", version));
         assert_eq!(looked.shown(), format!("failed: InvalidVersion - {message}; correct the version"));
