@@ -116,7 +116,10 @@ pub(super) fn known(availability: &Availability, plural: &str) -> Result<(), Hin
     let because = match availability {
         Availability::Synced { .. } => return Ok(()),
         Availability::NotInstalled => {
-            hindrance(Reason::ClusterAPINotInstalled, "Cluster API is not installed")
+            // Each kind is asked for by itself, and what is installed is found a while later.
+            let message =
+                format!("no {plural} are served: Cluster API is not installed, or was not until now");
+            hindrance(Reason::ClusterAPINotInstalled, message)
                 .unblock("install it, for example with clusterctl init")
         }
         Availability::Forbidden(words) => {
