@@ -146,6 +146,11 @@ impl Queue {
         self.due.first().map(|(time, _)| *time)
     }
 
+    /// Items of a room that could be looked at now.
+    pub(crate) fn depth(&self, room: usize) -> usize {
+        self.ready.get(&room).map_or(0, VecDeque::len)
+    }
+
     /// Items that could be looked at now.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

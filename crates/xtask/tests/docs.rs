@@ -86,6 +86,8 @@ fn every_flag_that_a_page_names_is_one_of_the_manager() {
 fn every_metric_that_a_page_names_is_served() {
     let metrics = runtime::metrics::Metrics::new("test");
     metrics.pass("plan", runtime::metrics::Outcome::Done);
+    metrics.pass_took("plan", std::time::Duration::ZERO);
+    metrics.queue_depth("plan", 0);
     metrics.reason_changed("plan", None, Some("Malformed"));
     metrics.request("get", "plans", 200);
     metrics.watch_restarted("plans");

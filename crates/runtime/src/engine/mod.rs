@@ -5,11 +5,13 @@
 pub(crate) mod core;
 mod pass;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
 use domain::object::{Kind, ObjectKey, Row};
 use futures::stream::{FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -68,6 +70,8 @@ pub struct Engine {
     feeder: Feeder,
     deps: Deps,
     watches: Vec<AbortHandle>,
+    /// When each running pass began.
+    begun: BTreeMap<Item, Timestamp>,
 }
 
 impl Engine {
@@ -82,7 +86,16 @@ impl Engine {
             deltas: sender,
         };
         let core = Core::new(deps.clock.clone(), feeder.clone());
-        Self { core, rooms: Vec::new(), deltas, launches: Vec::new(), feeder, deps, watches: Vec::new() }
+        Self {
+            core,
+            rooms: Vec::new(),
+            deltas,
+            launches: Vec::new(),
+            feeder,
+            deps,
+            watches: Vec::new(),
+            begun: BTreeMap::new(),
+        }
     }
 
     /// Adds a room.
@@ -118,8 +131,12 @@ impl Engine {
             while acting && errands.len() < CONCURRENCY.0 {
                 let Some(item) = self.core.queue.take(CONCURRENCY.1) else { break };
                 let Some(room) = self.rooms.get_mut(item.room) else { continue };
+                self.begun.insert(item.clone(), now);
                 let next = room.begin(&mut self.core, &item);
                 self.follow(&mut errands, item, next);
+            }
+            for (index, room) in self.rooms.iter().enumerate() {
+                self.deps.metrics.queue_depth(room.name(), self.core.queue.depth(index));
             }
             let due = self.core.queue.next_due().filter(|_| acting);
             let beat = crate::clock::after(now, BEAT);
@@ -155,10 +172,13 @@ impl Engine {
         match next {
             Next::Errand(errand) => errands.push(Box::pin(async move { (item, errand.await) })),
             Next::Over(ended, outcome) => {
+                let clock = self.core.clock.clone();
+                let begun = self.begun.remove(&item);
                 if let Some(room) = self.rooms.get(item.room) {
                     self.deps.metrics.pass(room.name(), outcome);
+                    let took = begun.and_then(|begun| clock.now().duration_since(begun).try_into().ok());
+                    self.deps.metrics.pass_took(room.name(), took.unwrap_or_default());
                 }
-                let clock = self.core.clock.clone();
                 self.core.queue.done(&item, ended, &clock);
             }
         }
