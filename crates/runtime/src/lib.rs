@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod client;
 pub mod clock;
+mod discovery;
 pub mod engine;
 mod events;
 pub mod health;

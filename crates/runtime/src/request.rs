@@ -40,8 +40,16 @@ impl Place {
     }
 
     /// A kind that discovery named.
-    pub fn discovered(group: &str, version: &str, plural: &str) -> Self {
+    pub(crate) fn discovered(group: &str, version: &str, plural: &str) -> Self {
         Self { api_version: api_version(group, version), plural: plural.to_owned() }
+    }
+
+    pub(crate) fn api_version(&self) -> &str {
+        &self.api_version
+    }
+
+    pub(crate) fn plural(&self) -> &str {
+        &self.plural
     }
 
     fn path(&self, namespace: &str, name: Option<&str>, subresource: Option<&str>) -> String {
@@ -173,7 +181,7 @@ impl Shell {
     }
 
     /// Asks discovery; `path` such as `/apis/example.org`.
-    pub async fn discover<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
+    pub(crate) async fn discover<T: DeserializeOwned>(&self, path: &str) -> Result<T, Refusal> {
         self.send(Method::GET, path.to_owned(), None).await.and_then(|text| parse(&text))
     }
 

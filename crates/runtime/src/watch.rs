@@ -9,14 +9,13 @@ use futures::StreamExt as _;
 use kube::core::ApiResource;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::answer::Refusal;
 use crate::clock::Clock;
 use crate::engine::core::Core;
 use crate::metrics::Metrics;
-use crate::request::{Shell, Watched};
+use crate::request::{Place, Shell, Watched};
 use crate::store::{Availability, DynamicKind, TableId};
 
 /// Objects in a page of the first list.
@@ -135,39 +134,19 @@ impl Feeder {
         match which {
             Which::Known(kind) => {
                 let version = match kind.versions {
-                    [] => return Ok(None),
+                    [] => None,
+                    // Not asked for: where it is not served, the first list says so.
                     [only] => Some(*only),
-                    several => {
-                        let served: Group = match shell.discover(&format!("/apis/{}", kind.group)).await {
-                            Ok(group) => group,
-                            Err(Refusal::NotFound) => return Ok(None),
-                            Err(refusal) => return Err(refusal),
-                        };
-                        several
-                            .iter()
-                            .copied()
-                            .find(|ours| served.versions.iter().any(|v| v.version == *ours))
-                    }
+                    several => shell.served(kind.group, several).await?,
                 };
-                Ok(version.map(|version| resource(kind.group, version, kind.kind, kind.plural)))
+                Ok(version
+                    .map(|version| resource(&Place::discovered(kind.group, version, kind.plural), kind.kind)))
             }
-            Which::Named(kind) => {
-                let (group, version) = kind.api_version.split_once('/').unwrap_or(("", &kind.api_version));
-                let root = if group.is_empty() { "api" } else { "apis" };
-                if version.is_empty()
-                    || !kind.api_version.chars().all(|c| c.is_ascii_alphanumeric() || ".-/".contains(c))
-                {
-                    return Ok(None);
-                }
-                let served: Resources = match shell.discover(&format!("/{root}/{}", kind.api_version)).await {
-                    Ok(resources) => resources,
-                    Err(Refusal::NotFound) => return Ok(None),
-                    Err(refusal) => return Err(refusal),
-                };
-                let mut found = served.resources.into_iter();
-                let found = found.find(|r| *r.kind == *kind.kind && r.namespaced && !r.name.contains('/'));
-                Ok(found.map(|found| resource(group, version, &kind.kind, &found.name)))
-            }
+            Which::Named(kind) => match shell.place_of(&kind.api_version, &kind.kind).await {
+                Ok(place) => Ok(Some(resource(&place, &kind.kind))),
+                Err(Refusal::NotFound) => Ok(None),
+                Err(refusal) => Err(refusal),
+            },
         }
     }
 
@@ -183,35 +162,14 @@ impl Feeder {
     }
 }
 
-#[derive(Deserialize)]
-struct Group {
-    versions: Vec<GroupVersion>,
-}
-
-#[derive(Deserialize)]
-struct GroupVersion {
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct Resources {
-    resources: Vec<Resource>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    name: String,
-    kind: String,
-    namespaced: bool,
-}
-
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+fn resource(place: &Place, kind: &str) -> ApiResource {
+    let (group, version) = place.api_version().split_once('/').unwrap_or(("", place.api_version()));
     ApiResource {
         group: group.to_owned(),
         version: version.to_owned(),
-        api_version: domain::object::api_version(group, version),
+        api_version: place.api_version().to_owned(),
         kind: kind.to_owned(),
-        plural: plural.to_owned(),
+        plural: place.plural().to_owned(),
     }
 }
 

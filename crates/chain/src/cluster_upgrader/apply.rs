@@ -11,7 +11,6 @@ use domain::object::ObjectKey;
 use runtime::answer::Refusal;
 use runtime::request::{Patch, Place, Shell};
 use runtime::room::Applied;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::refusal::Attempt;
@@ -98,7 +97,8 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             Ok(Applied::answer(Answer::Image(Box::new(image))))
         }
         Step::ReadControlPlane { namespace, control_plane } => {
-            let place = discover(&shell, &control_plane).await?;
+            // A Cluster names group and kind; version and plural are the server's to say.
+            let place = shell.preferred_place_of(&control_plane.group, &control_plane.kind).await?;
             let key = ObjectKey::new(namespace, control_plane.name);
             let control_plane = shell.read(&place, &key).await?;
             Ok(Applied::answer(Answer::ControlPlane(Box::new(control_plane))))
@@ -115,42 +115,4 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             Ok(Applied::wrote(row).with(Answer::Set))
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupWire {
-    preferred_version: VersionWire,
-}
-
-#[derive(Deserialize)]
-struct VersionWire {
-    version: String,
-}
-
-#[derive(Deserialize)]
-struct ResourcesWire {
-    resources: Vec<ResourceWire>,
-}
-
-#[derive(Deserialize)]
-struct ResourceWire {
-    name: String,
-    kind: String,
-}
-
-/// Where a control plane is served: a Cluster names its group and kind, and discovery knows version and plural.
-async fn discover(shell: &Shell, control_plane: &ControlPlaneRef) -> Result<Place, Refusal> {
-    let ControlPlaneRef { group, kind, .. } = control_plane;
-    // The group comes from an object and becomes a part of a path.
-    if !group.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-')) {
-        return Err(Refusal::NotFound);
-    }
-    let served: GroupWire = shell.discover(&format!("/apis/{group}")).await?;
-    let version = served.preferred_version.version;
-    let listed: ResourcesWire = shell.discover(&format!("/apis/{group}/{version}")).await?;
-    let mut resources = listed.resources.into_iter();
-    let resource = resources.find(|resource| *resource.kind == **kind && !resource.name.contains('/'));
-    let plural = resource.ok_or(Refusal::NotFound)?.name;
-    Ok(Place::discovered(group, &version, &plural))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use domain::object::ResourceVersion;
 use jiff::Timestamp;
-use runtime::clock::after;
+use runtime::clock::{after, spread};
 
 /// The waits after the first, second, … refusal of the same write; the last one repeats.
 const WAITS: [Duration; 4] = [minutes(1), minutes(2), minutes(5), minutes(15)];
@@ -56,14 +56,6 @@ impl Refused {
     pub(super) fn due(&self, attempt: &Attempt, subject: &str) -> Timestamp {
         let place = if self.attempt == *attempt { self.times.saturating_sub(1) } else { 0 };
         let wait = usize::try_from(place).ok().and_then(|place| WAITS.get(place)).unwrap_or(&WAITS[3]);
-        after(self.at, *wait + jitter(*wait, subject, self.times))
+        after(self.at, spread(*wait, JITTER_PERCENT, &format!("{subject}/{}", self.times)))
     }
-}
-
-/// Always the same for the same subject and count: a decision has no dice. Only lengthens.
-fn jitter(wait: Duration, subject: &str, times: u32) -> Duration {
-    // FNV-1a, which spreads short strings well enough.
-    let bytes = subject.bytes().chain(times.to_le_bytes());
-    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    wait * JITTER_PERCENT / 100 * (hash >> 16) / 0xFFFF
 }

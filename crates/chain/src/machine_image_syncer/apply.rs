@@ -9,7 +9,6 @@ use domain::object::{Meta, ObjectKey, Row as _, WireMeta};
 use runtime::answer::Refusal;
 use runtime::request::{Place, Shell};
 use runtime::room::Applied;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::manifest::LiveTemplate;
@@ -87,21 +86,13 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
     }
 }
 
-/// Asks discovery for the kind's plural, then for the object. The watch asked before us: the `apiVersion` is a legal one.
+/// Asks discovery where the kind is served, then for the object.
 async fn read_source(shell: &Shell, target: &Target) -> Result<Found, Refusal> {
-    let api_version = &*target.kind.api_version;
-    let (root, (group, version)) =
-        api_version.split_once('/').map_or(("api", ("", api_version)), |parts| ("apis", parts));
-    let served: Resources = match shell.discover(&format!("/{root}/{api_version}")).await {
-        Ok(served) => served,
+    let place = match shell.place_of(&target.kind.api_version, &target.kind.kind).await {
+        Ok(place) => place,
         Err(refusal) => return found(Found::NotInstalled, refusal),
     };
-    let mut resources = served.resources.into_iter();
-    let resource = resources.find(|resource| {
-        *resource.kind == *target.kind.kind && resource.namespaced && !resource.name.contains('/')
-    });
-    let Some(resource) = resource else { return Ok(Found::NotInstalled) };
-    match shell.get::<Value>(&Place::discovered(group, version, &resource.name), &target.key).await {
+    match shell.get::<Value>(&place, &target.key).await {
         Ok(object) => Ok(Found::Versions(versions(object))),
         Err(refusal) => found(Found::Missing, refusal),
     }
@@ -118,16 +109,4 @@ fn found(absent: Found, refusal: Refusal) -> Result<Found, Refusal> {
 fn versions(object: Value) -> Result<Vec<Box<str>>, Box<str>> {
     let wire: Wire = serde_json::from_value(object).map_err(|error| error.to_string())?;
     VersionsRow::from_wire(&WireMeta::default(), wire).versions
-}
-
-#[derive(Deserialize)]
-struct Resources {
-    resources: Vec<Resource>,
-}
-
-#[derive(Deserialize)]
-struct Resource {
-    name: String,
-    kind: String,
-    namespaced: bool,
 }

@@ -22,9 +22,9 @@ const GROUP: &str = "controlplane.cluster.x-k8s.io";
 async fn a_control_plane_is_read_where_discovery_says() {
     let group = json!({"preferredVersion": {"groupVersion": "x", "version": "v1beta7"}, "versions": []});
     let resources = json!({"resources": [
-        {"name": "thincontrolplanes/status", "kind": "ThinControlPlane"},
-        {"name": "others", "kind": "Other"},
-        {"name": "thincontrolplanes", "kind": "ThinControlPlane"},
+        {"name": "thincontrolplanes/status", "kind": "ThinControlPlane", "namespaced": true},
+        {"name": "others", "kind": "Other", "namespaced": true},
+        {"name": "thincontrolplanes", "kind": "ThinControlPlane", "namespaced": true},
     ]});
     let object = json!({"metadata": {"name": "c-cp", "namespace": "ns", "generation": 2},
         "spec": {"version": "v1.36.4"}, "status": {"version": "v1.36.2"}});
