@@ -111,7 +111,7 @@ pub fn start(deps: Deps) -> Result<Manager, LeaseError> {
         metrics,
         readiness,
         heartbeat,
-        leading: leadership.flag(),
+        leadership: leadership.clone(),
         namespace: options.namespace.as_deref().map(Into::into),
         dry_run: options.dry_run,
         instance,

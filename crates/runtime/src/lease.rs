@@ -85,8 +85,13 @@ pub struct Leadership {
 impl Leadership {
     /// Leads without a lease, for ever: `--leader-elect=false`, and simulations of one process.
     pub fn always() -> Self {
+        Self::until(Timestamp::MAX)
+    }
+
+    /// Leads without a lease until a time, as a process does whose renewals stop: for simulations.
+    pub fn until(deadline: Timestamp) -> Self {
         let (standing, leadership) = Standing::new();
-        standing.deadline.store(i64::MAX, Ordering::Release);
+        standing.deadline.store(deadline.as_millisecond(), Ordering::Release);
         standing.show(State::Leading);
         Self { _writer: Some(Arc::new(standing)), ..leadership }
     }

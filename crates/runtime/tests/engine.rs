@@ -267,9 +267,17 @@ fn a_request_that_no_rule_declares_is_refused_before_it_is_sent() {
 
 #[test]
 fn a_follower_fills_its_caches_and_does_nothing_else() {
-    let journal = run(Script::new().widget("a").following(), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("a").leads_for(Duration::ZERO), WidgetRoom, MINUTE);
     assert!(journal.writes().is_empty());
     assert!(!journal.matching("/widgets?").is_empty());
+}
+
+/// The first create is refused with a wish to wait 40 s; the deadline passes meanwhile, and nobody has said so.
+#[test]
+fn a_process_whose_renewals_stopped_writes_nothing_more() {
+    let script = Script::new().widget("a").busy(40).leads_for(Duration::from_secs(25));
+    let journal = run(script, WidgetRoom, MINUTE * 5);
+    assert_eq!(journal.writes().len(), 1, "{:#?}", journal.lines);
 }
 
 #[test]

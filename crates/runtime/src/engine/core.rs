@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::clock::{Clock, after};
 use crate::health::Gate;
+use crate::lease::Leadership;
 use crate::queue::{Item, Queue};
 use crate::store::{Availability, Change, DynamicKind, Snapshot, Store, TableId};
 use crate::watch::{Event, Feeder, Turn, Which};
@@ -61,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     pub(crate) clock: Clock,
+    leadership: Leadership,
     feeds: BTreeMap<TypeId, Box<dyn Any + Send>>,
     fixed: BTreeMap<TableId, Fixed>,
     wanted: BTreeMap<DynamicKind, Wanted>,
@@ -71,11 +73,12 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(clock: Clock, feeder: Feeder) -> Self {
+    pub(crate) fn new(clock: Clock, leadership: Leadership, feeder: Feeder) -> Self {
         Self {
             store: Store::default(),
             queue: Queue::default(),
             clock,
+            leadership,
             feeds: BTreeMap::new(),
             fixed: BTreeMap::new(),
             wanted: BTreeMap::new(),
@@ -83,6 +86,11 @@ impl Core {
             sweep: BTreeSet::new(),
             feeder,
         }
+    }
+
+    /// Whether a write may be sent now. Asked before each, since a machine may have slept since the last.
+    pub(crate) fn may_act(&self) -> bool {
+        self.leadership.may_act(self.clock.now())
     }
 
     /// Registers a mapper; the first for a row type also makes its table. Returns whether it did.

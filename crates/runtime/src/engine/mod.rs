@@ -13,7 +13,7 @@ use domain::object::{Kind, ObjectKey, Row};
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
 use kube::Client;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use self::core::Core;
@@ -21,6 +21,7 @@ pub use self::core::{DynamicMapper, Mapper};
 use self::pass::{AnyRoom, Holder, Next};
 use crate::clock::Clock;
 use crate::health::{Heartbeat, Readiness};
+use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::queue::Item;
 use crate::request::Shell;
@@ -49,8 +50,8 @@ pub struct Deps {
     pub readiness: Readiness,
     /// Ticked by the loop.
     pub heartbeat: Heartbeat,
-    /// Whether to act; while false, caches fill and nothing else happens.
-    pub leading: watch::Receiver<bool>,
+    /// Whether to act; while not, caches fill and nothing else happens.
+    pub leadership: Leadership,
     /// Watch this namespace only.
     pub namespace: Option<Box<str>>,
     /// Decide and write conditions, and nothing else.
@@ -85,7 +86,7 @@ impl Engine {
             metrics: deps.metrics.clone(),
             deltas: sender,
         };
-        let core = Core::new(deps.clock.clone(), feeder.clone());
+        let core = Core::new(deps.clock.clone(), deps.leadership.clone(), feeder.clone());
         Self {
             core,
             rooms: Vec::new(),
@@ -117,7 +118,7 @@ impl Engine {
         self.launch();
         let mut errands = FuturesUnordered::new();
         let mut stop = Box::pin(stop);
-        let mut leading = self.deps.leading.clone();
+        let mut leading = self.deps.leadership.flag();
         loop {
             let now = self.core.clock.now();
             self.deps.heartbeat.tick(now);
@@ -127,7 +128,7 @@ impl Engine {
                     self.core.queue.add(Item { room, key });
                 }
             }
-            let acting = *leading.borrow() && self.core.is_synced();
+            let acting = self.core.may_act() && self.core.is_synced();
             while acting && errands.len() < CONCURRENCY.0 {
                 let Some(item) = self.core.queue.take(CONCURRENCY.1) else { break };
                 let Some(room) = self.rooms.get_mut(item.room) else { continue };

@@ -124,6 +124,9 @@ impl<R: Room> Holder<R> {
             verdict.then = Then::Failed(Because::new(R::Reason::of_trouble(Trouble::InternalError), message));
             return self.report(core, item, &observed, &verdict, (BADLY, Outcome::Failed));
         }
+        if step.writes() && !core.may_act() {
+            return self.over(item, BADLY, Outcome::Conflict);
+        }
         self.rounds.insert(item.key.clone(), rounds + 1);
         if step.writes() {
             tracing::info!(controller = R::NAME, object = %item.key, step = %step, "Taking a step");

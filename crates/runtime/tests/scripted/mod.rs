@@ -14,6 +14,7 @@ use runtime::client::Stack;
 use runtime::clock::Clock;
 use runtime::engine::{Deps, Engine};
 use runtime::health::{Heartbeat, Readiness};
+use runtime::lease::Leadership;
 use runtime::metrics::Metrics;
 use runtime::room::Room;
 use runtime::rules::{Declared, Rule};
@@ -29,7 +30,7 @@ pub(crate) struct Script {
     lose_answers: usize,
     busy: Option<u32>,
     forbidden: Option<(&'static str, &'static str)>,
-    following: bool,
+    leads_for: Option<Duration>,
     dry_run: bool,
 }
 
@@ -63,8 +64,9 @@ impl Script {
         self.forbidden = Some((resource, verb));
         self
     }
-    pub(crate) fn following(mut self) -> Self {
-        self.following = true;
+    /// Leads for this long; for ever where it is not said.
+    pub(crate) fn leads_for(mut self, time: Duration) -> Self {
+        self.leads_for = Some(time);
         self
     }
     pub(crate) fn dry_run(mut self) -> Self {
@@ -122,18 +124,17 @@ pub(crate) fn run<R: Room>(script: Script, room: R, time: Duration) -> Journal {
         let mut stack = Stack::new(metrics.clone());
         stack.journal = Some(lines.clone());
         stack.declared = Some(Declared::new(rules));
-        let (following, dry_run) = (script.following, script.dry_run);
+        let (leads_for, dry_run) = (script.leads_for.unwrap_or(Duration::MAX), script.dry_run);
         let world = Arc::new(Mutex::new(World { script, version: 100, ..World::default() }));
         let transport = Transport(world.clone());
         let clock = Clock::simulated("2026-11-21T10:00:00Z".parse().unwrap(), 7);
-        let (_leader, leading) = tokio::sync::watch::channel(!following);
         let engine = Engine::new(Deps {
             client: stack.client(transport, "default"),
             heartbeat: Heartbeat::new(clock.now(), Duration::from_secs(60)),
             clock: clock.clone(),
             metrics,
             readiness: Readiness::new(),
-            leading,
+            leadership: Leadership::until(runtime::clock::after(clock.now(), leads_for)),
             namespace: None,
             dry_run,
             instance: "test".into(),
