@@ -120,12 +120,6 @@ impl<A> Applied<A> {
         Self { answer: None, effects: vec![Box::new(move |core| core.wrote(row))] }
     }
 
-    /// An object of which a live read, or a delete, says that it is gone.
-    pub fn gone<R: Row>(row: &R) -> Self {
-        let (key, uid) = (row.meta().key.clone(), row.meta().uid.clone());
-        Self { answer: None, effects: vec![Box::new(move |core| core.gone::<R>(&key, &uid))] }
-    }
-
     /// Something for the room's memory.
     pub fn answer(answer: A) -> Self {
         Self { answer: Some(answer), effects: Vec::new() }

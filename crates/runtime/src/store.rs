@@ -222,15 +222,6 @@ impl<R: Row> Table<R> {
         Some(Change { before: self.put(row, Some(unseen_until)), key })
     }
 
-    /// An answer said that the object is gone, or a delete of ours removed it.
-    pub(crate) fn gone(&mut self, key: &ObjectKey, uid: &str) -> Option<Change<R>> {
-        if self.get(key)?.meta().uid.as_ref() != uid {
-            return None;
-        }
-        let before = self.take(key)?;
-        Some(Change { key: key.clone(), before: Some(before) })
-    }
-
     fn put(&mut self, row: R, unseen_until: Option<Timestamp>) -> Option<R> {
         let key = row.meta().key.clone();
         let before = self.take(&key);
@@ -339,14 +330,6 @@ impl<'a> Snapshot<'a> {
         value: &'a str,
     ) -> impl Iterator<Item = &'a R> {
         self.table::<R>().into_iter().flat_map(move |table| table.referring(index, namespace, value))
-    }
-
-    /// The `group/version` in which a kind is read; absent until it is synced.
-    pub fn api_version<R: Row>(self) -> Option<&'a str> {
-        match self.table::<R>()?.availability() {
-            Availability::Synced { api_version } => Some(api_version),
-            _ => None,
-        }
     }
 }
 

@@ -176,13 +176,6 @@ impl Core {
         self.changed(&id, change);
     }
 
-    /// An answer said that an object is gone.
-    pub(crate) fn gone<R: Row>(&mut self, key: &ObjectKey, uid: &str) {
-        let id = TableId::of::<R>();
-        let change = self.store.table_mut::<R>(&id).gone(key, uid);
-        self.changed(&id, change);
-    }
-
     fn resolved<R: Row>(&mut self, id: &TableId, availability: Availability) {
         let table = self.store.table_mut::<R>(id);
         if *table.availability() == availability {
