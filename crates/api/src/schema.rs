@@ -1,6 +1,7 @@
 //! Pieces of the CRD schemas that are not derived from a Rust type.
 
 use domain::condition::Condition;
+use domain::verdict::Waiting;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
@@ -12,6 +13,43 @@ pub const POD_SPEC_FORMAT: &str = "pod-spec";
 
 /// Conditions of an object, in the field that every status of ours has.
 pub type Conditions = Vec<Condition>;
+
+/// Why the object is not done, in the field that every status of ours has.
+pub type Wait = Option<Waiting>;
+
+/// [`Waiting`], for programs: the same reason as in the conditions.
+pub fn waiting(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "description": "Why the object is not done: the reason of the conditions, in a form that programs follow.",
+        "type": "object",
+        "nullable": true,
+        "required": ["reason", "since"],
+        "properties": {
+            "reason": {"type": "string", "maxLength": 1024},
+            "since": {"type": "string", "format": "date-time"},
+            "blockedBy": {
+                "description": "The object that must change first.",
+                "type": "object",
+                "nullable": true,
+                "required": ["apiVersion", "kind", "name"],
+                "properties": {
+                    "apiVersion": {"type": "string", "maxLength": 317},
+                    "kind": {"type": "string", "maxLength": 63},
+                    "namespace": {"type": "string", "maxLength": 63},
+                    "name": {"type": "string", "maxLength": 253},
+                },
+            },
+            "notBefore": {
+                "description": "When it goes on by itself.",
+                "type": "string", "format": "date-time", "nullable": true,
+            },
+            "unblock": {
+                "description": "What would unblock it.",
+                "type": "string", "maxLength": 4096, "nullable": true,
+            },
+        },
+    })
+}
 
 /// `[]metav1.Condition` with the limits that Kubernetes' own markers give it (apimachinery `meta/v1/types.go`).
 pub fn conditions(_: &mut SchemaGenerator) -> Schema {
@@ -63,6 +101,11 @@ pub fn poll_interval(generator: &mut SchemaGenerator) -> Schema {
     with_rules(interval(generator), &[AT_LEAST_10S])
 }
 
+/// As [`interval`], not negative and at most a year: an age, or a limit of time.
+pub fn period(generator: &mut SchemaGenerator) -> Schema {
+    with_rules(interval(generator), &[NOT_NEGATIVE])
+}
+
 /// A version range: its grammar is checked by the controller, which says what is wrong.
 pub fn version_range(_: &mut SchemaGenerator) -> Schema {
     let schema = json_schema!({"type": "string", "minLength": 1, "maxLength": 1024});
@@ -78,6 +121,18 @@ pub fn named_reference(generator: &mut SchemaGenerator) -> Schema {
 pub fn url(_: &mut SchemaGenerator) -> Schema {
     let schema = json_schema!({"type": "string", "minLength": 1, "maxLength": 2048});
     with_rules(schema, &[HTTP_URL])
+}
+
+/// As [`url`], where it may be absent.
+pub fn optional_url(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = url(generator);
+    schema.insert("nullable".to_owned(), json!(true));
+    schema
+}
+
+/// A time (RFC 3339) that may be absent.
+pub fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "string", "format": "date-time", "nullable": true})
 }
 
 /// A CEL rule of a schema. Kubernetes ratchets it: an object that breaks it already may be written as long as the part
@@ -96,6 +151,11 @@ pub struct Rule {
 const AT_LEAST_10S: Rule = Rule {
     rule: "(type(self) == string ? duration(self) : duration(string(self) + 'ns')) >= duration('10s')",
     message: "must be at least 10s",
+    optional_old_self: false,
+};
+const NOT_NEGATIVE: Rule = Rule {
+    rule: "(type(self) == string ? duration(self) : duration(string(self) + 'ns')) >= duration('0s')",
+    message: "must not be negative",
     optional_old_self: false,
 };
 const RANGE: Rule = Rule {

@@ -1,9 +1,12 @@
 //! What a controller decided about one object: the steps to take now, and what it is waiting for after them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
+use crate::condition::whole_seconds;
 use crate::object::ObjectRef;
 
 /// A reason from the closed set of one kind.
@@ -187,6 +190,63 @@ impl<R> Then<R> {
     }
 }
 
+/// Why an object is not done, in a form that programs follow: `status.waiting`. The words for people are in the
+/// conditions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// CamelCase reason from the closed set of the kind.
+    pub reason: Cow<'static, str>,
+    /// Since when it waits for this reason and this object, to the second.
+    pub since: Timestamp,
+    /// The object that must change first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Blocker>,
+    /// When it goes on by itself, if known, to the second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// What would unblock it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unblock: Option<Box<str>>,
+}
+
+/// The object of [`Waiting::blocked_by`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Blocker {
+    /// `group/version`.
+    pub api_version: Box<str>,
+    /// CamelCase kind.
+    pub kind: Box<str>,
+    /// Namespace; absent for cluster-scoped objects.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub namespace: Box<str>,
+    /// Name.
+    pub name: Box<str>,
+}
+
+impl Waiting {
+    /// What to write for a verdict; nothing where it is done. The time since when is kept while reason and object stay.
+    pub fn of<R: Reason>(before: Option<&Self>, then: &Then<R>, now: Timestamp) -> Option<Self> {
+        let because = then.because()?;
+        let blocked_by = because.blocked_by.as_ref().map(|object| Blocker {
+            api_version: object.api_version.clone(),
+            kind: object.kind.clone(),
+            namespace: object.key.namespace.clone(),
+            name: object.key.name.clone(),
+        });
+        let reason = because.reason.name();
+        let same = before.filter(|before| before.reason == reason && before.blocked_by == blocked_by);
+        Some(Self {
+            reason: Cow::Borrowed(reason),
+            since: same.map_or_else(|| whole_seconds(now), |same| same.since),
+            blocked_by,
+            not_before: because.not_before.map(whole_seconds),
+            unblock: because.unblock.as_deref().map(Into::into),
+        })
+    }
+}
+
 /// A decision. `S` is the closed set of steps of one controller, `R` its closed set of reasons.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict<S, R> {
@@ -298,6 +358,22 @@ mod tests {
             .blocked_by(ObjectRef::named(plans, ObjectKey::new("ns", "plan")))
             .unblock("publish one");
         assert_eq!(because.to_string(), "no image yet (Plan ns/plan); publish one");
+    }
+
+    #[test]
+    fn since_when_it_waits_is_kept_while_reason_and_object_stay() {
+        let at = |second| Timestamp::from_second(second).unwrap_or_default();
+        let plans = Kind { group: "example.org", versions: &["v1"], kind: "Plan", plural: "plans" };
+        let on = |name: &str| {
+            let object = ObjectRef::named(plans, ObjectKey::new("ns", name));
+            Then::Wait(Because::new(Why::Paused, "words that change").blocked_by(object))
+        };
+        let first = Waiting::of(None, &on("a"), at(1));
+        let since = |waiting: &Option<Waiting>| waiting.as_ref().map(|waiting| waiting.since);
+        assert_eq!(since(&first), Some(at(1)));
+        assert_eq!(since(&Waiting::of(first.as_ref(), &on("a"), at(9))), Some(at(1)));
+        assert_eq!(since(&Waiting::of(first.as_ref(), &on("b"), at(9))), Some(at(9)));
+        assert_eq!(Waiting::of(first.as_ref(), &Then::<Why>::Done, at(9)), None);
     }
 
     #[test]

@@ -31,6 +31,14 @@ pub struct Report {
     pub notes: Vec<Note>,
 }
 
+/// What a room remembers, lost with the process.
+pub struct Recall<'a, R: Room + ?Sized> {
+    /// Of the object that is looked at.
+    pub memory: &'a mut R::Memory,
+    /// Of all its objects together.
+    pub shared: &'a mut R::Shared,
+}
+
 /// A controller. `observe`, `decide` and `report` are pure and total; only `apply` talks.
 pub trait Room: Send + Sync + 'static {
     /// The name in flags, logs and metrics.
@@ -51,6 +59,8 @@ pub trait Room: Send + Sync + 'static {
     type Answer: Send + 'static;
     /// What is kept of an object between passes and lost with the process: live reads, refusals, clocks.
     type Memory: Default + Send + 'static;
+    /// What is kept of all objects together, and lost with the process: what one of them has reserved.
+    type Shared: Default + Send + 'static;
     /// The closed set of its reasons.
     type Reason: Reason;
 
@@ -64,7 +74,7 @@ pub trait Room: Send + Sync + 'static {
         &self,
         snapshot: Snapshot<'_>,
         row: &Self::Row,
-        memory: &mut Self::Memory,
+        recall: Recall<'_, Self>,
         now: Timestamp,
     ) -> Self::Observed;
 
@@ -79,6 +89,18 @@ pub trait Room: Send + Sync + 'static {
         now: Timestamp,
     ) -> Report;
 
+    /// Reserves what a step that writes takes from the other objects of the room, before it is made: no other object is
+    /// looked at in between.
+    fn reserve(
+        &self,
+        shared: &mut Self::Shared,
+        observed: &Self::Observed,
+        step: &Self::Step,
+        now: Timestamp,
+    ) {
+        let _ = (shared, observed, step, now);
+    }
+
     /// Makes the request of a step.
     fn apply(
         &self,
@@ -90,12 +112,12 @@ pub trait Room: Send + Sync + 'static {
     /// which reports it with the word that every controller has for it, and tries again later.
     fn learn(
         &self,
-        memory: &mut Self::Memory,
+        recall: Recall<'_, Self>,
         step: &Self::Step,
         outcome: Result<Self::Answer, &Refusal>,
         now: Timestamp,
     ) -> bool {
-        let _ = (memory, step, now);
+        let _ = (recall, step, now);
         outcome.is_ok()
     }
 }

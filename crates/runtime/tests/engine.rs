@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::engine::Registrar;
 use runtime::request::{Place, Shell};
-use runtime::room::{Applied, Report, Room};
+use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::Snapshot;
 use scripted::{Script, run};
@@ -133,13 +133,14 @@ impl Room for WidgetRoom {
     type Step = Make;
     type Answer = ();
     type Memory = ();
+    type Shared = ();
     type Reason = Why;
 
     fn watches(registrar: &mut Registrar<'_>) {
         registrar.watch::<Part>(PART, |_, key, _, _| vec![key.clone()]);
     }
 
-    fn observe(&self, snapshot: Snapshot<'_>, row: &Widget, (): &mut (), _: Timestamp) -> Seen {
+    fn observe(&self, snapshot: Snapshot<'_>, row: &Widget, _: Recall<'_, Self>, _: Timestamp) -> Seen {
         Seen { widget: row.clone(), part: snapshot.get::<Part>(&row.meta.key).is_some() }
     }
 

@@ -54,7 +54,7 @@ const CRDS: [Crd; 6] = [
         ],
         spec: structural::of::<debian_repository_source::Spec>,
         status: structural::of::<debian_repository_source::Status>,
-        rules: &[],
+        rules: debian_repository_source::SPEC_RULES,
     },
     Crd {
         kind: machine_image_template::KIND,

@@ -19,7 +19,11 @@ pub fn of<T: JsonSchema>() -> Result<Value, Error> {
 /// Optional means nullable, descriptions are plain text, and what only describes Rust goes: titles, defaults (a default
 /// would be written into users' objects) and formats of unsigned integers.
 fn structural(schema: Value) -> Result<Value, Error> {
-    let Value::Object(mut schema) = schema else { return Ok(schema) };
+    let Value::Object(schema) = schema else { return Ok(schema) };
+    let mut schema = without_null(schema);
+    if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+        schema.remove("format");
+    }
     if schema.get("format").is_some_and(|format| format == POD_SPEC_FORMAT) {
         let Value::Object(mut pod_spec) = pod_spec::schema()? else {
             return Err(Error::Content("the schema of PodSpec is not an object".to_owned()));
@@ -50,7 +54,38 @@ fn structural(schema: Value) -> Result<Value, Error> {
             schema.insert(keyword.to_owned(), structural(of)?);
         }
     }
-    Ok(Value::Object(untyped_int_or_string(schema)))
+    Ok(Value::Object(untyped_int_or_string(listed(schema))))
+}
+
+/// "This or null", which an optional type is, becomes this: what is optional is nullable anyway.
+fn without_null(mut schema: Map<String, Value>) -> Map<String, Value> {
+    let is_null = |entry: &Value| entry.get("enum").is_some_and(|words| *words == json!([null]));
+    let choice = schema.get("anyOf").and_then(Value::as_array);
+    let present = choice.filter(|choice| choice.iter().any(is_null)).map(|choice| {
+        let present = choice.iter().filter(|entry| !is_null(entry)).filter_map(Value::as_object);
+        present.flatten().map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>()
+    });
+    if let Some(present) = present {
+        schema.remove("anyOf");
+        for (name, value) in present {
+            // What is said of the field goes before what is said of its type.
+            schema.entry(name).or_insert(value);
+        }
+    }
+    schema
+}
+
+/// A choice of words, each with its own description, becomes a list of words: structural schemas have no other form.
+fn listed(mut schema: Map<String, Value>) -> Map<String, Value> {
+    let words = |entry: &Value| match (entry.get("const"), entry.get("enum").and_then(Value::as_array)) {
+        (Some(word), _) => vec![word.clone()],
+        (None, words) => words.cloned().unwrap_or_default(),
+    };
+    if let Some(choice) = schema.remove("oneOf").as_ref().and_then(Value::as_array) {
+        schema.insert("type".to_owned(), json!("string"));
+        schema.insert("enum".to_owned(), choice.iter().flat_map(words).collect());
+    }
+    schema
 }
 
 /// A doc comment without its markup.

@@ -1,6 +1,7 @@
 //! `ClusterClassClusterUpgrader`: moves one Cluster of Cluster API to the result of a plan.
 
 use domain::object::{Kind, Meta, Row, WireMeta, null_is_default};
+use domain::verdict::Reason as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,13 +11,19 @@ use crate::wire::{Own, filled};
 
 /// The kind.
 pub const KIND: Kind = super::kind("ClusterClassClusterUpgrader", "clusterclassclusterupgraders");
-/// Annotation on an upgrader: `<version> <image id>` that it last set, so that another writer of the same Cluster is
+/// Annotation on an upgrader: what it last set, as the JSON of [`LastSet`], so that another writer of the same Cluster is
 /// recognised. It is metadata because status does not survive `clusterctl move`.
 pub const LAST_SET_ANNOTATION: &str = "kubernetesupgraded.dimitrikoshkin.com/last-set";
 /// Index: name of the Cluster, in the upgrader's namespace.
 pub const CLUSTER_INDEX: &str = "cluster";
 /// Index: name of the plan, in the upgrader's namespace.
 pub const PLAN_INDEX: &str = "plan";
+/// Index: name of the plan, of upgraders whose status says that machines of their Cluster move.
+pub const ROLLING_INDEX: &str = "rolling";
+/// Index: [`STALLED`], of upgraders whose status says that their Cluster is stalled.
+pub const STALLED_INDEX: &str = "stalled";
+/// The value of [`STALLED_INDEX`].
+pub const STALLED: &str = "";
 /// The reason of `UpToDate=True`.
 pub const DONE: &str = "UpToDate";
 
@@ -61,8 +68,12 @@ domain::reasons! {
         ClusterAhead: waits,
         /// A minor version lies between the Cluster and the plan, and has no machine image
         NoImageForHop: waits,
+        /// Workers are too old for the next version: they may be at most three minors behind the control plane
+        WorkerSkew: human,
         /// A Cluster that started on this image is stalled: no other starts on it
         ImageSuspect: waits,
+        /// As many Clusters of the plan roll at a time as its spec.maxConcurrent lets
+        MaxConcurrentReached: waits,
         /// The ClusterClass of the Cluster does not exist
         ClassMissing: fails,
         /// Cluster API has not reconciled the ClusterClass yet: it would not validate variables
@@ -109,6 +120,31 @@ pub struct Spec {
     /// Leaves the Cluster alone while true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
+    /// Also rolls a new image of the version that the Cluster has. Absent or false: an image is only set together with
+    /// another version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_image_changes: Option<bool>,
+    /// Sets the topology variable although a group of machines overrides it: that group rolls with its own image. Absent
+    /// or false: it is not set then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_image_overrides: Option<bool>,
+}
+
+/// What was last set on the Cluster, and for which result of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSet {
+    /// The version that was set.
+    pub version: Box<str>,
+    /// The id of the image that was set with it.
+    pub image: Box<str>,
+    /// Name of the machine image that it came from.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub machine_image: Box<str>,
+    /// The version of the plan's result at that time.
+    pub target: Box<str>,
+    /// The image id of the plan's result at that time.
+    pub target_image: Box<str>,
 }
 
 /// What was set.
@@ -118,6 +154,10 @@ pub struct Status {
     /// The version last set on the Cluster, for example v1.36.2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_set_version: Option<Box<str>>,
+    /// Why it is not done, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::waiting")]
+    pub waiting: schema::Wait,
     /// Conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     #[schemars(schema_with = "schema::conditions")]
@@ -126,6 +166,16 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }
+
+/// The reasons for which an upgrader waits while machines of its Cluster move.
+const MOVING: [Reason; 6] = [
+    Reason::SettingVersion,
+    Reason::UpgradeInProgress,
+    Reason::UpgradeDeferred,
+    Reason::TopologyReconcileFailed,
+    Reason::UpgradeStalled,
+    Reason::Settling,
+];
 
 /// What is kept of an upgrader.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,8 +192,12 @@ pub struct UpgraderRow {
     pub plan: ObjectReference,
     /// `spec.paused`.
     pub paused: bool,
-    /// The annotation [`LAST_SET_ANNOTATION`].
-    pub last_set: Option<Box<str>>,
+    /// `spec.rolloutImageChanges`.
+    pub rollout_image_changes: bool,
+    /// `spec.allowImageOverrides`.
+    pub allow_image_overrides: bool,
+    /// The annotation [`LAST_SET_ANNOTATION`]; `None` where it is absent or cannot be read.
+    pub last_set: Option<LastSet>,
     /// What was last written.
     pub status: Status,
 }
@@ -160,7 +214,9 @@ impl Row for UpgraderRow {
             topology_variable: spec.topology_variable,
             plan: spec.plan_ref,
             paused: spec.paused.unwrap_or_default(),
-            last_set: meta.annotation(LAST_SET_ANNOTATION).map(Box::from),
+            rollout_image_changes: spec.rollout_image_changes.unwrap_or_default(),
+            allow_image_overrides: spec.allow_image_overrides.unwrap_or_default(),
+            last_set: meta.annotation(LAST_SET_ANNOTATION).and_then(|text| serde_json::from_str(text).ok()),
             status,
         }
     }
@@ -179,8 +235,15 @@ impl Row for UpgraderRow {
         if !self.cluster_name.is_empty() {
             put(CLUSTER_INDEX, &self.cluster_name);
         }
+        let waits_for = self.status.waiting.as_ref().map(|waiting| &*waiting.reason);
         if let Some(name) = &self.plan.name {
             put(PLAN_INDEX, name);
+            if waits_for.is_some_and(|reason| MOVING.iter().any(|moving| moving.name() == reason)) {
+                put(ROLLING_INDEX, name);
+            }
+        }
+        if waits_for == Some(Reason::UpgradeStalled.name()) {
+            put(STALLED_INDEX, STALLED);
         }
     }
 }

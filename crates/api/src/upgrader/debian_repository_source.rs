@@ -1,13 +1,13 @@
 //! `DebianRepositorySource`: the versions of kubeadm in a Debian package repository.
 
 use domain::object::{Kind, Meta, Row, WireMeta, null_is_default};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::interval::Interval;
-use crate::schema::{self, Conditions};
-use crate::wire::{Own, filled};
+use crate::schema::{self, Conditions, Rule};
+use crate::wire::{Own, filled, text};
 
 /// The kind.
 pub const KIND: Kind = super::kind("DebianRepositorySource", "debianrepositorysources");
@@ -19,6 +19,31 @@ pub const DEFAULT_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
 pub const MINIMUM_INTERVAL: SignedDuration = SignedDuration::from_secs(10);
 /// The reason of `Ready=True`.
 pub const DONE: &str = "VersionsFound";
+/// The reason of `Ready=True` while the key of the repository is about to expire.
+pub const KEY_EXPIRES_SOON: &str = "KeyExpiresSoon";
+/// What stands for a minor, such as `1.36`, in `spec.url`.
+pub const MINOR_PLACEHOLDER: &str = "{minor}";
+/// Type of Secrets that may be sent to a repository, beside `kubernetes.io/basic-auth`.
+pub const SECRET_TYPE: &str = "kubernetesupgraded.dimitrikoshkin.com/repository";
+/// Most entries of `status.packages`: of the newest versions.
+pub const MOST_PACKAGES: usize = 500;
+/// Most entries of `status.releases`: of the newest minors.
+pub const MOST_RELEASES: usize = 50;
+
+/// Rules that span fields of the spec.
+pub const SPEC_RULES: &[Rule] = &[
+    Rule {
+        rule: "!self.url.contains('{minor}') || (has(self.fromMinor) && self.fromMinor != '')",
+        message: "fromMinor must be set where url has {minor}",
+        optional_old_self: false,
+    },
+    Rule {
+        rule: "!has(self.verification) || !has(self.verification.releaseUrl) || \
+               self.verification.releaseUrl.contains('{minor}') == self.url.contains('{minor}')",
+        message: "verification.releaseUrl must have {minor} just where url has it",
+        optional_old_self: false,
+    },
+];
 
 domain::reasons! {
     /// Why the versions of a repository are not known, or not known for certain.
@@ -43,6 +68,31 @@ domain::reasons! {
         IndexTruncated: fails,
         /// The answer is not a package index (an HTML page, for example); the last good list stays
         NotAPackageIndex: fails,
+        /// The repository answers 401 or 403 to the credentials of spec.secretRef; the last good list stays
+        AuthFailed: human,
+        /// A Secret or ConfigMap that the source names does not exist; the last good list stays
+        SecretMissing: fails,
+        /// The Secret has a type whose Secrets are never sent to a repository; the last good list stays
+        SecretTypeNotAllowed: human,
+        /// The controller may not read the Secret or ConfigMap: bind the ClusterRole for it in this namespace
+        SecretForbidden: human,
+        /// The Secret or ConfigMap lacks a key, or what it holds cannot be read; the last good list stays
+        SecretInvalid: human,
+        /// The repository has no InRelease file, or one without a signature, and verification is asked for; the last good
+        /// list stays
+        SignatureMissing: fails,
+        /// The signature of InRelease is not by the key that is trusted; the last good list stays
+        SignatureInvalid: human,
+        /// The key that is trusted has expired; the last good list stays
+        KeyExpired: human,
+        /// InRelease does not list the package index; the last good list stays
+        IndexNotInRelease: fails,
+        /// The package index is not the one that InRelease lists: its size or its hash differs; the last good list stays
+        IndexHashMismatch: fails,
+        /// InRelease is older than one that was seen before: somebody shows an old state; the last good list stays
+        ReleaseRolledBack: human,
+        /// InRelease says itself that it is no longer valid: somebody may hold back newer ones; the last good list stays
+        ReleaseExpired: fails,
         /// The package index is good, but has no version of kubeadm for the architecture; the last good list stays
         NoVersions: fails,
     }
@@ -53,9 +103,25 @@ domain::reasons! {
 #[serde(rename_all = "camelCase")]
 pub struct Spec {
     /// URL of a Packages file of a Debian repository, for example
-    /// <https://pkgs.k8s.io/core:/stable:/v1.36/deb/Packages>.
+    /// <https://pkgs.k8s.io/core:/stable:/v1.36/deb/Packages>. With {minor} in the place of 1.36, every minor from
+    /// spec.fromMinor on is followed.
     #[schemars(schema_with = "schema::url")]
     pub url: Box<str>,
+    /// The lowest minor that is followed, for example 1.34, where spec.url has {minor}.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "filled")]
+    #[schemars(length(max = 16), regex(pattern = r"^[0-9]+\.[0-9]+$"))]
+    pub from_minor: Option<Box<str>>,
+    /// A Secret in the namespace of the source, with username and password, of type kubernetes.io/basic-auth or
+    /// kubernetesupgraded.dimitrikoshkin.com/repository. Sent to the host of spec.url only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<NameReference>,
+    /// Certificate authorities (PEM) that are trusted for this repository instead of the system's; ca.crt where no key is
+    /// named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_authority: Option<KeyReference>,
+    /// Reads a list only if the repository has signed it. Absent: it is not verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification: Option<Verification>,
     /// Only packages of exactly this architecture count, for example amd64. Empty means any.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "filled")]
     #[schemars(length(max = 64))]
@@ -67,6 +133,87 @@ pub struct Spec {
     pub interval: Option<Interval>,
 }
 
+/// An object in the namespace of the source, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NameReference {
+    /// Name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Box<str>,
+}
+
+/// A key of a Secret or ConfigMap in the namespace of the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyReference {
+    /// Secret, which holds where it is absent, or ConfigMap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<KeyHolder>,
+    /// Name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: Box<str>,
+    /// Key of its data.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "filled")]
+    #[schemars(length(max = 253))]
+    pub key: Option<Box<str>>,
+}
+
+/// What holds a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum KeyHolder {
+    /// A Secret.
+    #[default]
+    Secret,
+    /// A ConfigMap.
+    ConfigMap,
+}
+
+/// How a list is verified: InRelease by the key, the package index by InRelease.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verification {
+    /// The OpenPGP public key of the repository, armored or not; key.asc where no key is named.
+    pub public_key: KeyReference,
+    /// URL of InRelease, with {minor} where spec.url has it. Absent: it is derived from spec.url, for flat repositories and
+    /// for those with dists/.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::optional_url")]
+    pub release_url: Option<Box<str>>,
+}
+
+/// What is known of one version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageOf {
+    /// The version, as in status.versions.
+    #[schemars(length(max = 256))]
+    pub version: Box<str>,
+    /// The version of the package that has it, for example 1.36.2-1.1.
+    #[serde(default, skip_serializing_if = "str::is_empty", deserialize_with = "text")]
+    #[schemars(length(max = 256))]
+    pub package: Box<str>,
+    /// When it was seen first; absent for what the first good fetch brought, which counts as old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub first_seen: Option<Timestamp>,
+}
+
+/// What the last verified InRelease said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseOf {
+    /// The minor, where spec.url has {minor}; else empty.
+    #[serde(default, skip_serializing_if = "str::is_empty", deserialize_with = "text")]
+    #[schemars(length(max = 16))]
+    pub minor: Box<str>,
+    /// Its Date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub date: Option<Timestamp>,
+    /// Its Valid-Until.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub valid_until: Option<Timestamp>,
+}
+
 /// The versions found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -74,9 +221,25 @@ pub struct Status {
     /// Versions of Kubernetes whose kubeadm is in the repository, oldest first, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub versions: Vec<Box<str>>,
+    /// Of each version its package, and when it was seen first; of the newest 500 versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[schemars(length(max = 500))]
+    pub packages: Vec<PackageOf>,
+    /// What was verified, where spec.verification is set; of the newest 50 minors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[schemars(length(max = 50))]
+    pub releases: Vec<ReleaseOf>,
+    /// When the key that is trusted expires, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub key_expires: Option<Timestamp>,
     /// The last value of the annotation kubernetesupgraded.dimitrikoshkin.com/requested-at that was acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_request: Option<Box<str>>,
+    /// Why it is not done, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::waiting")]
+    pub waiting: schema::Wait,
     /// Conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     #[schemars(schema_with = "schema::conditions")]
@@ -97,6 +260,14 @@ pub struct SourceRow {
     pub url: Box<str>,
     /// Architecture; `None` means any.
     pub architecture: Option<Box<str>>,
+    /// `spec.fromMinor` as written.
+    pub from_minor: Option<Box<str>>,
+    /// Name of the Secret with the credentials.
+    pub secret: Option<Box<str>>,
+    /// Where the certificate authorities are.
+    pub certificate_authority: Option<KeyReference>,
+    /// How a list is verified.
+    pub verification: Option<Verification>,
     /// `spec.interval` as given.
     pub interval: Option<SignedDuration>,
     /// The annotation [`REQUESTED_AT_ANNOTATION`].
@@ -115,6 +286,10 @@ impl Row for SourceRow {
             malformed,
             url: spec.url,
             architecture: spec.architecture,
+            from_minor: spec.from_minor,
+            secret: spec.secret_ref.map(|secret| secret.name),
+            certificate_authority: spec.certificate_authority,
+            verification: spec.verification,
             interval: spec.interval.map(|interval| interval.0),
             requested_at: meta.annotation(REQUESTED_AT_ANNOTATION).map(Box::from),
             status,

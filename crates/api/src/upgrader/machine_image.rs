@@ -23,6 +23,14 @@ pub const SYNCER_NAME_LABEL: &str = "kubernetes-upgrader.dimitrikoshkin.com/mach
 pub const KUBERNETES_VERSION_LABEL: &str = "kubernetes-upgrader.dimitrikoshkin.com/kubernetes-version";
 /// Annotation on a machine image: name of the template that it was made from.
 pub const CLONED_FROM_ANNOTATION: &str = "kubernetes-upgrader.dimitrikoshkin.com/cloned-from";
+/// Annotation on a machine image: the source of its version, as `<kind>/<name>`.
+pub const SOURCE_ANNOTATION: &str = "kubernetesupgraded.dimitrikoshkin.com/source";
+/// Annotation on a machine image: the package that has its version, such as `kubeadm 1.36.2-1.1`.
+pub const PACKAGE_ANNOTATION: &str = "kubernetesupgraded.dimitrikoshkin.com/package";
+/// Annotation on a machine image: URL of the package index that lists that package.
+pub const REPOSITORY_ANNOTATION: &str = "kubernetesupgraded.dimitrikoshkin.com/repository";
+/// Annotation on a Job: the how manyth build of its machine image it is, from 1.
+pub const ATTEMPT_ANNOTATION: &str = "kubernetesupgraded.dimitrikoshkin.com/attempt";
 /// Environment variable of every container of the Job: `spec.version`.
 pub const KUBERNETES_VERSION_ENV: &str = "KUBERNETES_VERSION";
 /// Index: uid of each syncer that owns the image.
@@ -58,6 +66,8 @@ domain::reasons! {
         CreatingJob: works,
         /// The Job runs
         Building: works,
+        /// The Job has failed, and another is made after a while
+        WaitingToRetry: waits,
         /// The Job has failed; delete it to build again
         JobFailed: human,
         /// The Job has succeeded without an image id; delete it to build again
@@ -92,6 +102,23 @@ pub struct Spec {
     pub id: Option<Box<str>>,
     /// What the Job is made from.
     pub job_template: JobTemplate,
+    /// How long a build may take, and how often it is tried. Absent: without limit, and once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
+}
+
+/// How long a build may take, and how often it is tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Build {
+    /// How long one Job may take, in seconds: its activeDeadlineSeconds. Absent: without limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 31_536_000))]
+    pub deadline_seconds: Option<i64>,
+    /// How many more Jobs are made, one after another, after one has failed. 0 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 100))]
+    pub retries: Option<u32>,
 }
 
 /// What the Job is made from.
@@ -115,6 +142,10 @@ pub struct Status {
     /// The Job of the last build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_ref: Option<ObjectReference>,
+    /// Why it is not done, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::waiting")]
+    pub waiting: schema::Wait,
     /// Conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     #[schemars(schema_with = "schema::conditions")]
@@ -141,6 +172,8 @@ pub struct MachineImageRow {
     pub id: Option<Box<str>>,
     /// Containers of `spec.jobTemplate.spec`, or what is wrong with it.
     pub containers: Result<Containers, Box<str>>,
+    /// `spec.build`.
+    pub build: Build,
     /// The annotation [`clusterctl::BLOCK_MOVE_ANNOTATION`] is set.
     pub blocks_move: bool,
     /// What was last written.
@@ -156,6 +189,8 @@ pub struct SpecWire {
     #[serde(deserialize_with = "filled")]
     id: Option<Box<str>>,
     job_template: Part<JobTemplateWire>,
+    #[serde(deserialize_with = "null_is_default")]
+    build: Build,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -188,6 +223,7 @@ impl Row for MachineImageRow {
             version: spec.version,
             id: spec.id,
             containers: counted(spec.job_template),
+            build: spec.build,
             blocks_move: meta.annotation(clusterctl::BLOCK_MOVE_ANNOTATION).is_some(),
             status,
         }

@@ -50,8 +50,14 @@ domain::reasons! {
         ImageNameTaken: waits,
         /// The machine image of that name is being deleted
         ImageDeleting: waits,
+        /// Every version of the range is in spec.deniedVersions
+        VersionDenied: waits,
+        /// A newer version is younger than spec.minimumAge
+        VersionTooYoung: waits,
         /// The machine image is being made
         CreatingImage: works,
+        /// A machine image that nothing uses any more is being deleted
+        DeletingImage: works,
     }
 }
 
@@ -70,6 +76,22 @@ pub struct Spec {
     /// The `MachineImageTemplate` to make machine images from, in the same namespace; only its name is read.
     #[schemars(schema_with = "schema::named_reference")]
     pub machine_image_template_ref: ObjectReference,
+    /// Which versions of the range get a machine image. Newest, which holds where it is absent: the newest one.
+    /// NewestOfEachMinor: the newest one of each minor, so that Clusters several minors behind can walk them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_policy: Option<VersionPolicy>,
+    /// How long ago the source must have seen a version first: a duration such as 72h, or an integer number of
+    /// nanoseconds. Younger versions are passed over. 0 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::period")]
+    pub minimum_age: Option<Interval>,
+    /// Versions that get no machine image, such as v1.36.1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 256)))]
+    pub denied_versions: Vec<Box<str>>,
+    /// Deletes machine images that nothing uses any more. Absent: none is ever deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// Makes no machine image while true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
@@ -80,6 +102,59 @@ pub struct Spec {
     pub interval: Option<Interval>,
 }
 
+/// Which versions of a range get a machine image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VersionPolicy {
+    /// The newest one.
+    #[default]
+    Newest,
+    /// The newest one of each minor.
+    NewestOfEachMinor,
+}
+
+/// Which machine images are deleted. Only the objects are: what they stand for is the provider's, and stays.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    /// DryRun tells in status.retention which images would go, and why the others stay. Delete deletes them as well.
+    pub mode: RetentionMode,
+    /// How many images that nothing uses are kept besides, the newest ones, to go back to. 0 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1000))]
+    pub keep: Option<u32>,
+}
+
+/// What is done about machine images that nothing uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RetentionMode {
+    /// They are told, and stay.
+    #[default]
+    DryRun,
+    /// They are deleted.
+    Delete,
+}
+
+/// Why one machine image stays or goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetentionVerdict {
+    /// Name of the machine image.
+    #[schemars(length(max = 253))]
+    pub machine_image: Box<str>,
+    /// Its version.
+    #[schemars(length(max = 256))]
+    pub version: Box<str>,
+    /// Keep or Delete.
+    #[schemars(length(max = 16))]
+    pub action: Box<str>,
+    /// Why.
+    #[schemars(length(max = 1024))]
+    pub reason: Box<str>,
+}
+
+/// Most entries of `status.retention`.
+pub const MOST_RETENTION_VERDICTS: usize = 100;
+
 /// What was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -87,6 +162,14 @@ pub struct Status {
     /// The newest version that has a machine image made by this syncer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_version: Option<Box<str>>,
+    /// Why each machine image of this syncer stays or goes, where spec.retention is set; the newest 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[schemars(length(max = 100))]
+    pub retention: Vec<RetentionVerdict>,
+    /// Why it is not done, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::waiting")]
+    pub waiting: schema::Wait,
     /// Conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     #[schemars(schema_with = "schema::conditions")]
@@ -113,6 +196,14 @@ pub struct SyncerRow {
     pub paused: bool,
     /// `spec.interval` as given.
     pub interval: Option<SignedDuration>,
+    /// `spec.versionPolicy`.
+    pub version_policy: VersionPolicy,
+    /// `spec.minimumAge`; zero where absent.
+    pub minimum_age: SignedDuration,
+    /// `spec.deniedVersions` as written.
+    pub denied_versions: Vec<Box<str>>,
+    /// `spec.retention`.
+    pub retention: Option<Retention>,
     /// What was last written.
     pub status: Status,
 }
@@ -130,6 +221,10 @@ impl Row for SyncerRow {
             template: spec.machine_image_template_ref,
             paused: spec.paused.unwrap_or_default(),
             interval: spec.interval.map(|interval| interval.0),
+            version_policy: spec.version_policy.unwrap_or_default(),
+            minimum_age: spec.minimum_age.map_or(SignedDuration::ZERO, |age| age.0),
+            denied_versions: spec.denied_versions,
+            retention: spec.retention,
             status,
         }
     }

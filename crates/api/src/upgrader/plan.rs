@@ -43,6 +43,10 @@ pub struct Spec {
     /// Labels of the machine images that count; absent or empty means all in the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_image_selector: Option<LabelSelector>,
+    /// How many Clusters may roll at a time, of those that follow this plan. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub max_concurrent: Option<u32>,
     /// Without effect. Plans of v0.4.0 and the original's example have it, and kubectl refuses a field that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<Box<str>>,
@@ -58,9 +62,18 @@ pub struct Status {
     /// The machine image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_image_ref: Option<ObjectReference>,
+    /// The minors on the way to the result, the lowest first: from the lowest in the range that has an image, each with
+    /// its newest image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
+    #[schemars(length(max = 100))]
+    pub path: Vec<PathEntry>,
     /// `NoSuitableMachineImage` or `FoundMachineImage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Cow<'static, str>>,
+    /// Why it is not done, for programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::waiting")]
+    pub waiting: schema::Wait,
     /// Conditions.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     #[schemars(schema_with = "schema::conditions")]
@@ -80,6 +93,26 @@ pub struct MachineImageDetails {
     pub id: Box<str>,
 }
 
+/// One minor of `status.path`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PathEntry {
+    /// The minor, for example v1.36.
+    #[schemars(length(max = 64))]
+    pub minor: Box<str>,
+    /// The newest version of it that has an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub version: Option<Box<str>>,
+    /// Name of the machine image of that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub machine_image: Option<Box<str>>,
+    /// True where no image of the minor is selected and in the range: no Cluster gets past it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<bool>,
+}
+
 /// What is kept of a plan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanRow {
@@ -91,6 +124,8 @@ pub struct PlanRow {
     pub version_range: Box<str>,
     /// The selector; one that is absent selects everything.
     pub selector: LabelSelector,
+    /// `spec.maxConcurrent`.
+    pub max_concurrent: Option<u32>,
     /// What was last written.
     pub status: Status,
 }
@@ -105,6 +140,7 @@ impl Row for PlanRow {
             malformed,
             version_range: spec.version_range,
             selector: spec.machine_image_selector.unwrap_or_default(),
+            max_concurrent: spec.max_concurrent,
             status,
         }
     }

@@ -146,13 +146,15 @@ status: {phase: NoSuitableMachineImage, machineImageDetails: {id: ''}, machineIm
 #[test]
 fn an_upgrader_is_found_by_cluster_and_plan() {
     let row: UpgraderRow = row("
-metadata: {name: up, annotations: {kubernetesupgraded.dimitrikoshkin.com/last-set: 'v1.27.6 id'}}
+metadata:
+  name: up
+  annotations:
+    kubernetesupgraded.dimitrikoshkin.com/last-set: '{\"version\":\"v1.27.6\",\"image\":\"id\",\"target\":\"v1.28.1\",\"targetImage\":\"x\"}'
 spec: {clusterName: c, topologyVariable: '', planRef: {name: p, namespace: null}}
 status: {latestSetVersion: 1.27.6}");
-    assert_eq!(
-        (row.topology_variable.clone(), row.paused, row.last_set.clone()),
-        (None, false, text("v1.27.6 id"))
-    );
+    assert_eq!((row.topology_variable.clone(), row.paused), (None, false));
+    let last_set = row.last_set.clone().map(|set| (set.version, set.image, set.target, set.target_image));
+    assert_eq!(last_set, Some(("v1.27.6".into(), "id".into(), "v1.28.1".into(), "x".into())));
     assert_eq!(references(&row), [("cluster", "c".to_owned()), ("plan", "p".to_owned())]);
     assert_eq!(row.status.latest_set_version, text("1.27.6"));
 }
@@ -201,6 +203,7 @@ fn a_status_is_written_with_the_names_of_the_wire() {
     };
     let job = ObjectReference { name: text("image-abcde"), kind: text("Job"), ..ObjectReference::default() };
     let status = ImageStatus {
+        waiting: None,
         ready: Some(true),
         phase: Some("Created".into()),
         job_ref: Some(job),

@@ -10,6 +10,7 @@
 //! it. The write says what it expects to replace: refused, it has changed nothing, and the refusal is the reason. A
 //! downgrade is never asked for.
 
+mod admit;
 mod apply;
 mod convergence;
 mod decide;
@@ -38,10 +39,11 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::engine::Registrar;
 use runtime::request::Shell;
-use runtime::room::{Applied, Report, Room};
+use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::Snapshot;
 
+pub use self::admit::Fleet;
 pub use self::apply::{Answer, Step};
 pub use self::convergence::Lacking;
 pub use self::memory::{Clocks, Live, Memory, Origin, Read, Unmoved};
@@ -89,6 +91,7 @@ impl Room for UpgraderRoom {
     type Step = Step;
     type Answer = Answer;
     type Memory = Memory;
+    type Shared = Fleet;
     type Reason = Reason;
 
     fn watches(registrar: &mut Registrar<'_>) {
@@ -101,10 +104,10 @@ impl Room for UpgraderRoom {
         &self,
         snapshot: Snapshot<'_>,
         row: &UpgraderRow,
-        memory: &mut Memory,
+        recall: Recall<'_, Self>,
         now: Timestamp,
     ) -> Observed {
-        observe::observe(snapshot, row, memory, now)
+        observe::observe(snapshot, row, recall.memory, now)
     }
 
     fn decide(&self, observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
@@ -121,12 +124,12 @@ impl Room for UpgraderRoom {
 
     fn learn(
         &self,
-        memory: &mut Memory,
+        recall: Recall<'_, Self>,
         step: &Step,
         outcome: Result<Answer, &Refusal>,
         now: Timestamp,
     ) -> bool {
-        memory.learn(step, outcome, now)
+        recall.memory.learn(step, outcome, now)
     }
 }
 

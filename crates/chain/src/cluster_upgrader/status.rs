@@ -2,7 +2,7 @@
 
 use api::upgrader::cluster_upgrader::{DONE, Reason, Status};
 use domain::condition::{self, Condition, Shape, Wanted};
-use domain::verdict::{Reason as _, Verdict};
+use domain::verdict::{Reason as _, Verdict, Waiting};
 use domain::version::{Hop, KubernetesVersion};
 use jiff::Timestamp;
 use runtime::room::Report;
@@ -29,6 +29,7 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     let conditions = condition::settle(&before.conditions, wanted, upgrader.meta.generation, now);
     let status = Status {
         latest_set_version: latest_set_version(observed),
+        waiting: Waiting::of(before.waiting.as_ref(), &verdict.then, now),
         conditions,
         observed_generation: Some(upgrader.meta.generation),
     };

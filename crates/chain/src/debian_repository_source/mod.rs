@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::engine::Registrar;
 use runtime::request::Shell;
-use runtime::room::{Applied, Report, Room};
+use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::Snapshot;
 use sources::{FetchError, Fetched, Repository};
@@ -66,12 +66,13 @@ impl Room for SourceRoom {
     type Step = Step;
     type Answer = Result<Fetched, FetchError>;
     type Memory = Memory;
+    type Shared = ();
     type Reason = Reason;
 
     fn watches(_: &mut Registrar<'_>) {}
 
-    fn observe(&self, _: Snapshot<'_>, row: &SourceRow, memory: &mut Memory, _: Timestamp) -> Observed {
-        observe::observe(row, memory)
+    fn observe(&self, _: Snapshot<'_>, row: &SourceRow, recall: Recall<'_, Self>, _: Timestamp) -> Observed {
+        observe::observe(row, recall.memory)
     }
 
     fn decide(&self, observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
@@ -89,13 +90,13 @@ impl Room for SourceRoom {
     /// A step of this room asks no API server, so the only refusal is that of its deadline.
     fn learn(
         &self,
-        memory: &mut Memory,
+        recall: Recall<'_, Self>,
         step: &Step,
         outcome: Result<Self::Answer, &Refusal>,
         now: Timestamp,
     ) -> bool {
         let Step::Fetch(fetch) = step;
-        memory.learn(fetch, outcome.unwrap_or(Err(FetchError::Timeout)), now);
+        recall.memory.learn(fetch, outcome.unwrap_or(Err(FetchError::Timeout)), now);
         true
     }
 }

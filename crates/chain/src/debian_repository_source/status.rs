@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use api::upgrader::debian_repository_source::{DONE, Reason, Status};
 use domain::condition::{self, Condition, Shape};
-use domain::verdict::{Note, Severity, Then, Verdict};
+use domain::verdict::{Note, Severity, Then, Verdict, Waiting};
 use jiff::Timestamp;
 use runtime::room::Report;
 use runtime::status::merge_patch;
@@ -31,6 +31,10 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     let status = Status {
         versions: versions.to_vec(),
         last_handled_request: observed.handled.clone(),
+        packages: source.status.packages.clone(),
+        releases: source.status.releases.clone(),
+        key_expires: source.status.key_expires,
+        waiting: Waiting::of(source.status.waiting.as_ref(), &verdict.then, now),
         conditions,
         observed_generation: Some(source.meta.generation),
     };

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::engine::Registrar;
 use runtime::request::Shell;
-use runtime::room::{Applied, Report, Room};
+use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::Snapshot;
 
@@ -61,6 +61,7 @@ impl Room for MachineImageRoom {
     type Step = Step;
     type Answer = Answer;
     type Memory = Memory;
+    type Shared = ();
     type Reason = Reason;
 
     fn watches(registrar: &mut Registrar<'_>) {
@@ -71,10 +72,10 @@ impl Room for MachineImageRoom {
         &self,
         snapshot: Snapshot<'_>,
         row: &MachineImageRow,
-        memory: &mut Memory,
+        recall: Recall<'_, Self>,
         now: Timestamp,
     ) -> Observed {
-        observe::observe(snapshot, row, memory, now)
+        observe::observe(snapshot, row, recall.memory, now)
     }
 
     fn decide(&self, observed: &Observed, _: Timestamp) -> Verdict<Step, Reason> {
@@ -91,12 +92,12 @@ impl Room for MachineImageRoom {
 
     fn learn(
         &self,
-        memory: &mut Memory,
+        recall: Recall<'_, Self>,
         step: &Step,
         outcome: Result<Answer, &Refusal>,
         now: Timestamp,
     ) -> bool {
-        memory.learn(step, outcome, now)
+        recall.memory.learn(step, outcome, now)
     }
 }
 

@@ -7,7 +7,7 @@ use api::reference::ObjectReference;
 use api::upgrader::machine_image::{BUILDING, CREATED, DONE, FAILED, Reason, Status};
 use domain::condition::{self, Condition, Shape};
 use domain::object::ObjectRef;
-use domain::verdict::{Note, Reason as _, Severity, Then, Verdict};
+use domain::verdict::{Note, Reason as _, Severity, Then, Verdict, Waiting};
 use jiff::Timestamp;
 use runtime::room::Report;
 use runtime::status::merge_patch;
@@ -32,6 +32,7 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         ready: if image.malformed.is_some() { before.ready } else { image.id.is_some().then_some(true) },
         phase: phase(observed, &verdict.then),
         job_ref: job_ref(observed),
+        waiting: Waiting::of(image.status.waiting.as_ref(), &verdict.then, now),
         conditions,
         observed_generation: Some(image.meta.generation),
     };

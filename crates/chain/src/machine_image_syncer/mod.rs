@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::engine::Registrar;
 use runtime::request::Shell;
-use runtime::room::{Applied, Report, Room};
+use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::{DynamicKind, Snapshot};
 
@@ -61,6 +61,7 @@ impl Room for SyncerRoom {
     type Step = Step;
     type Answer = Answer;
     type Memory = Memory;
+    type Shared = ();
     type Reason = Reason;
 
     fn watches(registrar: &mut Registrar<'_>) {
@@ -74,10 +75,10 @@ impl Room for SyncerRoom {
         &self,
         snapshot: Snapshot<'_>,
         row: &SyncerRow,
-        memory: &mut Memory,
+        recall: Recall<'_, Self>,
         now: Timestamp,
     ) -> Observed {
-        observe::observe(snapshot, row, memory, now)
+        observe::observe(snapshot, row, recall.memory, now)
     }
 
     fn decide(&self, observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
@@ -94,14 +95,14 @@ impl Room for SyncerRoom {
 
     fn learn(
         &self,
-        memory: &mut Memory,
+        recall: Recall<'_, Self>,
         step: &Step,
         outcome: Result<Answer, &Refusal>,
         now: Timestamp,
     ) -> bool {
         match outcome {
-            Ok(answer) => memory.learn(step, answer, now),
-            Err(refusal) => return memory.refused(step, refusal, now),
+            Ok(answer) => recall.memory.learn(step, answer, now),
+            Err(refusal) => return recall.memory.refused(step, refusal, now),
         }
         true
     }

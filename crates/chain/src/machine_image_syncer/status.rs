@@ -4,7 +4,7 @@ use api::upgrader::machine_image;
 use api::upgrader::machine_image_syncer::{DONE, Reason, Status};
 use domain::condition::{self, Condition, Shape};
 use domain::object::ObjectRef;
-use domain::verdict::{Note, Reason as _, Severity, Verdict};
+use domain::verdict::{Note, Reason as _, Severity, Verdict, Waiting};
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::room::Report;
@@ -36,7 +36,13 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         None if observed.blind.is_some() => syncer.status.latest_version.clone(),
         None => None,
     };
-    let status = Status { latest_version, conditions, observed_generation: Some(syncer.meta.generation) };
+    let status = Status {
+        latest_version,
+        retention: syncer.status.retention.clone(),
+        waiting: Waiting::of(syncer.status.waiting.as_ref(), &verdict.then, now),
+        conditions,
+        observed_generation: Some(syncer.meta.generation),
+    };
     Report { status: merge_patch(&syncer.status, &status), notes }
 }
 
@@ -81,7 +87,12 @@ fn stopped(observed: &Observed, verdict: &Verdict<Step, Reason>, after: &[Condit
 
 fn event_of(observed: &Observed, reason: Reason) -> Option<&'static str> {
     Some(match reason {
-        Reason::Paused | Reason::ImageDeleting | Reason::CreatingImage | Reason::DryRun => return None,
+        Reason::Paused
+        | Reason::ImageDeleting
+        | Reason::CreatingImage
+        | Reason::DeletingImage
+        | Reason::VersionTooYoung
+        | Reason::DryRun => return None,
         Reason::InvalidVersionRange
         | Reason::CrossNamespaceReference
         | Reason::SourceMissing
@@ -89,6 +100,7 @@ fn event_of(observed: &Observed, reason: Reason) -> Option<&'static str> {
         | Reason::SourceKindForbidden
         | Reason::SourceInvalid
         | Reason::NoVersionsInSource
+        | Reason::VersionDenied
         | Reason::NoVersionInRange => GET_VERSIONS_FROM_SOURCE_FAILED,
         Reason::TemplateMissing | Reason::TemplateInvalid => GET_MACHINE_IMAGE_TEMPLATE_FAILED,
         Reason::InternalError | Reason::Malformed => reason.name(),

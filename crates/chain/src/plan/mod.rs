@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::engine::Registrar;
 use runtime::request::Shell;
-use runtime::room::{Applied, Report, Room};
+use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::Snapshot;
 
@@ -46,13 +46,14 @@ impl Room for PlanRoom {
     type Step = Step;
     type Answer = ();
     type Memory = ();
+    type Shared = ();
     type Reason = Reason;
 
     fn watches(registrar: &mut Registrar<'_>) {
         registrar.watch::<MachineImageRow>(machine_image::KIND, plans_of);
     }
 
-    fn observe(&self, snapshot: Snapshot<'_>, row: &PlanRow, (): &mut (), _: Timestamp) -> Observed {
+    fn observe(&self, snapshot: Snapshot<'_>, row: &PlanRow, _: Recall<'_, Self>, _: Timestamp) -> Observed {
         observe::observe(snapshot, row)
     }
 

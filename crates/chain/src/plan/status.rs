@@ -8,7 +8,7 @@ use api::upgrader::plan::{
     DONE, FOUND_MACHINE_IMAGE, MachineImageDetails, NO_SUITABLE_MACHINE_IMAGE, Reason, Status,
 };
 use domain::condition::{self, Shape};
-use domain::verdict::{Note, Severity, Then, Verdict};
+use domain::verdict::{Note, Severity, Then, Verdict, Waiting};
 use jiff::Timestamp;
 use runtime::room::Report;
 use runtime::status::merge_patch;
@@ -36,6 +36,8 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         } else {
             NO_SUITABLE_MACHINE_IMAGE
         })),
+        path: plan.status.path.clone(),
+        waiting: Waiting::of(plan.status.waiting.as_ref(), &verdict.then, now),
         conditions,
         observed_generation: Some(plan.meta.generation),
     };

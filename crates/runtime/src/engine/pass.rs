@@ -18,7 +18,7 @@ use crate::events;
 use crate::metrics::{Metrics, Outcome};
 use crate::queue::{Ended, Item};
 use crate::request::{Patch, Place, Shell};
-use crate::room::{Applied, Report, Room, Step as _};
+use crate::room::{Applied, Recall, Report, Room, Step as _};
 
 /// Rounds of one pass; more mean that a step does not change what is observed.
 const ROUNDS: u32 = 16;
@@ -52,6 +52,7 @@ pub(crate) struct Holder<R: Room> {
     instance: Box<str>,
     dry_run: bool,
     memory: BTreeMap<ObjectKey, R::Memory>,
+    shared: R::Shared,
     reasons: BTreeMap<ObjectKey, &'static str>,
     rounds: BTreeMap<ObjectKey, u32>,
 }
@@ -73,6 +74,7 @@ impl<R: Room> Holder<R> {
             instance,
             dry_run,
             memory: BTreeMap::new(),
+            shared: R::Shared::default(),
             reasons: BTreeMap::new(),
             rounds: BTreeMap::new(),
         }
@@ -84,9 +86,9 @@ impl<R: Room> Holder<R> {
             return self.forget(core, item);
         };
         let memory = self.memory.entry(item.key.clone()).or_default();
-        let room = &self.room;
+        let (room, recall) = (&self.room, Recall { memory, shared: &mut self.shared });
         let observed =
-            match catch_unwind(AssertUnwindSafe(|| room.observe(core.store.snapshot(), row, memory, now))) {
+            match catch_unwind(AssertUnwindSafe(|| room.observe(core.store.snapshot(), row, recall, now))) {
                 Ok(observed) => observed,
                 Err(panic) => return self.panicked(item, &words(panic.as_ref())),
             };
@@ -129,6 +131,7 @@ impl<R: Room> Holder<R> {
         }
         self.rounds.insert(item.key.clone(), rounds + 1);
         if step.writes() {
+            self.room.reserve(&mut self.shared, &observed, &step, now);
             tracing::info!(controller = R::NAME, object = %item.key, step = %step, "Taking a step");
         } else {
             tracing::debug!(controller = R::NAME, object = %item.key, step = %step, "Reading");
@@ -168,7 +171,8 @@ impl<R: Room> Holder<R> {
             return self.forget(core, item);
         };
         let memory = self.memory.entry(item.key.clone()).or_default();
-        let observed = self.room.observe(core.store.snapshot(), row, memory, now);
+        let recall = Recall { memory, shared: &mut self.shared };
+        let observed = self.room.observe(core.store.snapshot(), row, recall, now);
         let because = Because::new(R::Reason::of_trouble(trouble), format!("cannot {step}: {refusal}"));
         self.report(core, item, &observed, &Verdict::failed(because), (ended, Outcome::Failed))
     }
@@ -272,13 +276,15 @@ impl<R: Room> AnyRoom for Holder<R> {
                 }
                 if let Some(answer) = applied.answer {
                     let memory = self.memory.entry(item.key.clone()).or_default();
-                    self.room.learn(memory, &step, Ok(answer), core.clock.now());
+                    let recall = Recall { memory, shared: &mut self.shared };
+                    self.room.learn(recall, &step, Ok(answer), core.clock.now());
                 }
                 self.round(core, item)
             }
             Came::Step(step, Err(refusal)) => {
                 let memory = self.memory.entry(item.key.clone()).or_default();
-                if self.room.learn(memory, &step, Err(&refusal), core.clock.now()) {
+                let recall = Recall { memory, shared: &mut self.shared };
+                if self.room.learn(recall, &step, Err(&refusal), core.clock.now()) {
                     self.round(core, item)
                 } else {
                     self.refused(core, item, &step, &refusal)
@@ -322,7 +328,7 @@ fn conditions_only(status: Value) -> Option<Value> {
     let Value::Object(fields) = status else { return None };
     let kept: serde_json::Map<String, Value> = fields
         .into_iter()
-        .filter(|(name, _)| matches!(name.as_str(), "conditions" | "observedGeneration"))
+        .filter(|(name, _)| matches!(name.as_str(), "conditions" | "observedGeneration" | "waiting"))
         .collect();
     (!kept.is_empty()).then_some(Value::Object(kept))
 }

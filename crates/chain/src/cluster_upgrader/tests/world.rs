@@ -2,7 +2,7 @@
 
 use api::capi::control_plane::ControlPlane;
 use domain::verdict::Note;
-use runtime::room::Step as _;
+use runtime::room::{Recall, Step as _};
 use runtime::store::{Store, TableId};
 use serde_json::Map;
 
@@ -62,6 +62,7 @@ pub(super) struct World {
     pub(super) objects: Vec<Value>,
     pub(super) room: UpgraderRoom,
     pub(super) memory: Memory,
+    pub(super) fleet: Fleet,
     /// Seconds since the beginning.
     pub(super) now: i64,
     pub(super) clusters: Availability,
@@ -81,6 +82,7 @@ impl World {
             objects: testkit::objects(READY),
             room: UpgraderRoom::default(),
             memory: Memory::default(),
+            fleet: Fleet::default(),
             now: 0,
             clusters: Availability::Synced { api_version: "cluster.x-k8s.io/v1beta2".into() },
             refuses: None,
@@ -188,7 +190,12 @@ impl World {
         let store = self.store();
         let snapshot = store.snapshot();
         let row = snapshot.get::<UpgraderRow>(&ObjectKey::new("ns", "up")).unwrap();
-        self.room.observe(snapshot, row, &mut self.memory, at(self.now))
+        self.room.observe(
+            snapshot,
+            row,
+            Recall { memory: &mut self.memory, shared: &mut self.fleet },
+            at(self.now),
+        )
     }
 
     /// One decision, without taking its steps.
@@ -226,7 +233,12 @@ impl World {
             }
             self.requests.push(step.to_string());
             let outcome = self.answer(&step);
-            let taken = self.room.learn(&mut self.memory, &step, outcome.as_ref().cloned(), at(self.now));
+            let taken = self.room.learn(
+                Recall { memory: &mut self.memory, shared: &mut self.fleet },
+                &step,
+                outcome.as_ref().cloned(),
+                at(self.now),
+            );
             if let (Err(refusal), false) = (&outcome, taken) {
                 return format!("left to the engine: {refusal}");
             }

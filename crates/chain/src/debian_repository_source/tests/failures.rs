@@ -1,6 +1,7 @@
 //! Every bad answer of a repository: named on the source, and nothing lost.
 
 use super::*;
+use runtime::room::Recall;
 
 fn reasons() -> Vec<(FetchError, &'static str)> {
     let text = || "x".to_owned();
@@ -103,7 +104,12 @@ fn a_fetch_that_the_engine_gave_up_is_a_timeout() {
     let mut story = Story::new(json!({"url": URL}));
     let (_, verdict) = story.verdict(at(0));
     let refusal = Refusal::Unavailable { message: "no result within 120 s".to_owned(), retry_after: None };
-    assert!(story.room.learn(&mut story.memory, &verdict.steps[0], Err(&refusal), at(120)));
+    assert!(story.room.learn(
+        Recall { memory: &mut story.memory, shared: &mut () },
+        &verdict.steps[0],
+        Err(&refusal),
+        at(120)
+    ));
     let (_, verdict) = story.verdict(at(120));
     assert!(shown(&verdict, at(120)).starts_with("failed: RepositoryTimeout"));
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 
 use domain::version::KubernetesVersion;
-use runtime::room::Room as _;
+use runtime::room::{Recall, Room as _};
 use serde_json::{Value, json};
 use sources::{Index, PackagedVersion, Request, Validators};
 use testkit::{at, conditions, shown};
@@ -30,7 +30,12 @@ impl Story {
     fn verdict(&mut self, now: Timestamp) -> (Observed, Verdict<Step, Reason>) {
         let row = testkit::row::<SourceRow>(&self.object);
         let store = runtime::store::Store::default();
-        let observed = self.room.observe(store.snapshot(), &row, &mut self.memory, now);
+        let observed = self.room.observe(
+            store.snapshot(),
+            &row,
+            Recall { memory: &mut self.memory, shared: &mut () },
+            now,
+        );
         let verdict = self.room.decide(&observed, now);
         (observed, verdict)
     }
@@ -39,7 +44,12 @@ impl Story {
     fn pass(&mut self, now: Timestamp, outcome: Result<Fetched, FetchError>) -> (Report, String) {
         let (_, verdict) = self.verdict(now);
         if let Some(step) = verdict.steps.first() {
-            assert!(self.room.learn(&mut self.memory, step, Ok(outcome), now));
+            assert!(self.room.learn(
+                Recall { memory: &mut self.memory, shared: &mut () },
+                step,
+                Ok(outcome),
+                now
+            ));
         }
         let (observed, verdict) = self.verdict(now);
         let report = self.room.report(&observed, &verdict, now);

@@ -12,7 +12,7 @@ use api::batch::job::JobRow;
 use api::upgrader::machine_image::{MachineImageRow, Reason};
 use domain::object::ObjectKey;
 use domain::verdict::{Note, Verdict};
-use runtime::room::{Report, Room as _};
+use runtime::room::{Recall, Report, Room as _};
 use runtime::store::Store;
 use serde_json::{Value, json};
 use testkit::{at, conditions, objects, shown, store};
@@ -98,7 +98,8 @@ fn yaml<'a>(objects: impl IntoIterator<Item = &'a Value>) -> String {
 fn look_in(store: &Store, memory: &mut Memory, seconds: i64) -> Looked {
     let snapshot = store.snapshot();
     let row = snapshot.get::<MachineImageRow>(&ObjectKey::new("ns", "image")).unwrap();
-    let observed = MachineImageRoom.observe(snapshot, row, memory, at(seconds));
+    let observed =
+        MachineImageRoom.observe(snapshot, row, Recall { memory: memory, shared: &mut () }, at(seconds));
     let verdict = MachineImageRoom.decide(&observed, at(seconds));
     let report = MachineImageRoom.report(&observed, &verdict, at(seconds));
     Looked { verdict, report }
@@ -155,20 +156,35 @@ fn a_job_is_made_in_three_requests() {
         Answer::Template(TemplateRead { resource_version: domain::object::ResourceVersion(version), spec })
     };
     let spec = json!({"containers": [{"name": "build"}]});
-    assert!(MachineImageRoom.learn(&mut memory, second.step(), Ok(template(1, spec.clone())), at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        second.step(),
+        Ok(template(1, spec.clone())),
+        at(0)
+    ));
     let third = look_in(&held, &mut memory, 0);
     assert!(third.shown().starts_with(&format!("step: create Job {name}\n")), "{}", third.shown());
     let Step::CreateJob { body, .. } = third.step() else { panic!("{:?}", third.step()) };
     assert_eq!(body["metadata"]["name"], name);
 
     // A template of another version of the image may be that of another version of Kubernetes.
-    assert!(MachineImageRoom.learn(&mut memory, second.step(), Ok(template(2, spec.clone())), at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        second.step(),
+        Ok(template(2, spec.clone())),
+        at(0)
+    ));
     let ahead = look_in(&held, &mut memory, 0);
     assert_eq!(
         ahead.shown(),
         "wait: CreatingJob - the machine image has changed, and the watch has not shown it yet"
     );
-    assert!(MachineImageRoom.learn(&mut memory, second.step(), Ok(template(0, spec)), at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        second.step(),
+        Ok(template(0, spec)),
+        at(0)
+    ));
     assert!(look_in(&held, &mut memory, 0).shown().starts_with("step: read spec.jobTemplate\n"));
 }
 
@@ -268,7 +284,12 @@ fn a_job_without_a_word_is_asked_through_its_pods() {
     assert!(
         first.shown().starts_with("step: read the termination message of Job image-1\nwait: Building - ")
     );
-    assert!(MachineImageRoom.learn(&mut memory, first.step(), Ok(Answer::Pods(Vec::new())), at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        first.step(),
+        Ok(Answer::Pods(Vec::new())),
+        at(0)
+    ));
     let second = look_in(&built, &mut memory, 0);
     assert_eq!(
         second.shown(),
@@ -323,7 +344,12 @@ fn a_job_that_is_gone_is_followed_by_one_of_another_name() {
     assert_eq!(first.status(&json!({"phase": "Building"}))["phase"], "Building");
     // The watch is late: the Job is there, and no second one is made.
     let late = Ok(Answer::Jobs(Some("image-1".into())));
-    assert!(MachineImageRoom.learn(&mut memory, first.step(), late, at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        first.step(),
+        late,
+        at(0)
+    ));
     let waiting = look_in(&gone, &mut memory, 0);
     assert_eq!(
         waiting.shown(),
@@ -332,7 +358,12 @@ fn a_job_that_is_gone_is_followed_by_one_of_another_name() {
     let again = look_in(&gone, &mut memory, 5);
     assert!(again.shown().starts_with("step: look for a Job "));
     // It is gone.
-    assert!(MachineImageRoom.learn(&mut memory, again.step(), Ok(Answer::Jobs(None)), at(5)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        again.step(),
+        Ok(Answer::Jobs(None)),
+        at(5)
+    ));
     assert!(look_in(&gone, &mut memory, 5).shown().starts_with("step: read spec.jobTemplate\n"));
     // The next one is there, and named.
     let next = look(&(image(HELD, "", BUILDING) + &owned(name, "", "{active: 1}")));

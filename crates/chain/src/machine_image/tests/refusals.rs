@@ -2,6 +2,7 @@
 
 use domain::object::Meta;
 use domain::verdict::{Because, Trouble};
+use runtime::room::Recall;
 use runtime::store::{Availability, TableId};
 
 use super::*;
@@ -76,13 +77,23 @@ fn a_name_that_is_taken_is_waited_for() {
     assert_eq!(looked.shown(), "wait: JobDeleting - the Job is being deleted (Job ns/image-dk99q)");
     // The engine observes again: by then the watch shows whose it is.
     let mut memory = Memory::default();
-    assert!(!MachineImageRoom.learn(&mut memory, &create(), Err(&Refusal::AlreadyExists), at(0)));
+    assert!(!MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        &create(),
+        Err(&Refusal::AlreadyExists),
+        at(0)
+    ));
 }
 
 #[test]
 fn a_job_that_the_server_refuses_is_sent_again_for_another_spec_or_after_a_while() {
     let (held, mut memory) = (store(&image(HELD, "", "")), Memory::default());
-    assert!(MachineImageRoom.learn(&mut memory, &create(), Err(&invalid()), at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        &create(),
+        Err(&invalid()),
+        at(0)
+    ));
     let looked = look_in(&held, &mut memory, 0);
     assert_eq!(
         looked.shown(),
@@ -94,11 +105,21 @@ fn a_job_that_the_server_refuses_is_sent_again_for_another_spec_or_after_a_while
     let later = look_in(&held, &mut memory, 900);
     assert!(later.shown().starts_with("step: read spec.jobTemplate"), "{}", later.shown());
 
-    assert!(MachineImageRoom.learn(&mut memory, &create(), Err(&invalid()), at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        &create(),
+        Err(&invalid()),
+        at(0)
+    ));
     let edited = store(&image(&format!("{HELD}, generation: 2"), "", ""));
     assert!(look_in(&edited, &mut memory, 0).shown().starts_with("step: read spec.jobTemplate"));
 
-    assert!(MachineImageRoom.learn(&mut memory, &create(), Err(&invalid()), at(0)));
+    assert!(MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        &create(),
+        Err(&invalid()),
+        at(0)
+    ));
     let namesake = store(&image(&format!("{HELD}, uid: new-uid"), "", ""));
     assert!(look_in(&namesake, &mut memory, 0).shown().starts_with("step: read spec.jobTemplate"));
 }
@@ -112,7 +133,12 @@ fn a_policy_or_a_role_that_refuses_the_job_holds_no_move() {
         (role, "failed: Forbidden - cannot create Job image-dk99q: jobs.batch is forbidden"),
     ] {
         let (held, mut memory) = (store(&image(HELD, "", "")), Memory::default());
-        assert!(MachineImageRoom.learn(&mut memory, &create(), Err(&refusal), at(0)));
+        assert!(MachineImageRoom.learn(
+            Recall { memory: &mut memory, shared: &mut () },
+            &create(),
+            Err(&refusal),
+            at(0)
+        ));
         let looked = look_in(&held, &mut memory, 0);
         assert_eq!(looked.shown(), format!("step: let clusterctl move go on\n{shown}\nagain in 300 s"));
         assert_eq!(looked.events(), ["CreatingJobError"]);
@@ -124,11 +150,21 @@ fn a_policy_or_a_role_that_refuses_the_job_holds_no_move() {
 fn a_trouble_before_the_job_is_a_trouble_of_making_it() {
     let mut memory = Memory::default();
     let refusal = Refusal::Unavailable { message: "busy".into(), retry_after: None };
-    assert!(!MachineImageRoom.learn(&mut memory, &create(), Err(&refusal), at(0)));
+    assert!(!MachineImageRoom.learn(
+        Recall { memory: &mut memory, shared: &mut () },
+        &create(),
+        Err(&refusal),
+        at(0)
+    ));
     let reported = |yaml: &str| {
         let held = store(yaml);
         let row = held.snapshot().get::<MachineImageRow>(&ObjectKey::new("ns", "image")).unwrap();
-        let observed = MachineImageRoom.observe(held.snapshot(), row, &mut Memory::default(), at(0));
+        let observed = MachineImageRoom.observe(
+            held.snapshot(),
+            row,
+            Recall { memory: &mut Memory::default(), shared: &mut () },
+            at(0),
+        );
         let because =
             Because::new(domain::verdict::Reason::of_trouble(Trouble::ApiUnavailable), "cannot do it: busy");
         MachineImageRoom.report(&observed, &Verdict::failed(because), at(0))

@@ -1,5 +1,6 @@
 //! The life of an image, request by request, on a server of a few lines; killed before and after every one of them.
 
+use runtime::room::Recall;
 use std::collections::BTreeMap;
 
 use super::super::apply::{holding, recording};
@@ -62,10 +63,20 @@ impl World {
             }
             match served {
                 Ok(Some(answer)) => {
-                    assert!(MachineImageRoom.learn(&mut self.memory, step, Ok(answer), at(0)));
+                    assert!(MachineImageRoom.learn(
+                        Recall { memory: &mut self.memory, shared: &mut () },
+                        step,
+                        Ok(answer),
+                        at(0)
+                    ));
                 }
                 Ok(None) => {}
-                Err(refusal) => assert!(MachineImageRoom.learn(&mut self.memory, step, Err(&refusal), at(0))),
+                Err(refusal) => assert!(MachineImageRoom.learn(
+                    Recall { memory: &mut self.memory, shared: &mut () },
+                    step,
+                    Err(&refusal),
+                    at(0)
+                )),
             }
         }
         panic!("a pass without end");

@@ -1,6 +1,7 @@
 //! What exists is never made again: images of older releases, of a moved syncer, of a killed process.
 
 use proptest::prelude::*;
+use runtime::room::Recall;
 
 use super::*;
 
@@ -161,7 +162,12 @@ fn a_blind_controller_makes_nothing() {
         let mut store = testkit::store(CHAIN);
         store.set::<MachineImageRow>(&TableId::of::<MachineImageRow>(), availability);
         let row = store.snapshot().get::<SyncerRow>(&ObjectKey::new("ns", "syncer")).unwrap();
-        let observed = SyncerRoom.observe(store.snapshot(), row, &mut Memory::default(), at(0));
+        let observed = SyncerRoom.observe(
+            store.snapshot(),
+            row,
+            Recall { memory: &mut Memory::default(), shared: &mut () },
+            at(0),
+        );
         let verdict = SyncerRoom.decide(&observed, at(0));
         assert!(shown(&verdict, at(0)).starts_with(&format!("failed: {reason} - ")), "{verdict:?}");
     }

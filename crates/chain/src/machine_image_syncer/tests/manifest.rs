@@ -2,6 +2,7 @@
 
 use super::super::manifest::{image_name, machine_image};
 use super::*;
+use runtime::room::Recall;
 
 /// The body of the one image that a pass over the documents makes.
 fn made(world: &mut World) -> Value {
@@ -12,7 +13,7 @@ fn made(world: &mut World) -> Value {
             return creation.body;
         }
         let answer = world.answer(&step);
-        SyncerRoom.learn(&mut world.memory, &step, Ok(answer), at(0));
+        SyncerRoom.learn(Recall { memory: &mut world.memory, shared: &mut () }, &step, Ok(answer), at(0));
     }
 }
 

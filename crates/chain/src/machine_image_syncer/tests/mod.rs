@@ -5,7 +5,7 @@ mod source;
 mod talks;
 mod template;
 
-use runtime::room::Room as _;
+use runtime::room::{Recall, Room as _};
 use runtime::store::{Availability, Store, TableId};
 use serde_json::{Value, json};
 use testkit::{at, conditions, shown};
@@ -93,7 +93,12 @@ impl World {
             store.set::<VersionsRow>(&TableId::dynamic::<VersionsRow>(&kind), availability.clone());
         }
         let row = testkit::row::<SyncerRow>(self.syncer());
-        let observed = SyncerRoom.observe(store.snapshot(), &row, &mut self.memory, now);
+        let observed = SyncerRoom.observe(
+            store.snapshot(),
+            &row,
+            Recall { memory: &mut self.memory, shared: &mut () },
+            now,
+        );
         let verdict = SyncerRoom.decide(&observed, now);
         (observed, verdict)
     }
@@ -128,7 +133,12 @@ impl World {
             }
             steps.push(step.to_string());
             let answer = self.answer(step);
-            assert!(SyncerRoom.learn(&mut self.memory, step, Ok(answer), now));
+            assert!(SyncerRoom.learn(
+                Recall { memory: &mut self.memory, shared: &mut () },
+                step,
+                Ok(answer),
+                now
+            ));
         }
     }
 

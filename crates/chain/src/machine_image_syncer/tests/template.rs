@@ -1,6 +1,7 @@
 //! Templates of which no image can be made.
 
 use super::*;
+use runtime::room::Recall;
 
 #[test]
 fn a_missing_template_is_named_also_where_nothing_is_to_be_made() {
@@ -59,7 +60,12 @@ fn what_is_read_counts_and_is_not_kept() {
     let mut broken = world.get("MachineImageTemplate").clone();
     broken["spec"]["template"]["spec"]["jobTemplate"]["spec"]["containers"] = json!([]);
     let answer = Answer::Template(LiveTemplate::of(broken));
-    SyncerRoom.learn(&mut world.memory, &verdict.steps[0], Ok(answer), at(0));
+    SyncerRoom.learn(
+        Recall { memory: &mut world.memory, shared: &mut () },
+        &verdict.steps[0],
+        Ok(answer),
+        at(0),
+    );
     let (_, verdict) = world.look(at(0));
     assert!(shown(&verdict, at(0)).starts_with("failed: TemplateInvalid"), "newer than the watch");
     let (_, verdict) = world.look(at(1));
@@ -73,10 +79,20 @@ fn a_template_that_the_server_refuses_is_not_tried_until_it_changes() {
     let refuse = |world: &mut World, now| {
         let (_, verdict) = world.look(now);
         let answer = world.answer(&verdict.steps[0]);
-        SyncerRoom.learn(&mut world.memory, &verdict.steps[0], Ok(answer), now);
+        SyncerRoom.learn(
+            Recall { memory: &mut world.memory, shared: &mut () },
+            &verdict.steps[0],
+            Ok(answer),
+            now,
+        );
         let (_, verdict) = world.look(now);
         let refusal = Refusal::Invalid("metadata.labels: Invalid value: \"a b\"".to_owned());
-        assert!(SyncerRoom.learn(&mut world.memory, &verdict.steps[0], Err(&refusal), now));
+        assert!(SyncerRoom.learn(
+            Recall { memory: &mut world.memory, shared: &mut () },
+            &verdict.steps[0],
+            Err(&refusal),
+            now
+        ));
     };
     refuse(&mut world, at(0));
     let pass = world.pass(at(0));
@@ -100,15 +116,25 @@ fn any_other_refusal_is_the_engines_to_tell() {
     let mut world = World::new(CHAIN);
     let (_, verdict) = world.look(at(0));
     for refusal in [Refusal::AlreadyExists, Refusal::NotFound, Refusal::Invalid("of a GET".to_owned())] {
-        assert!(!SyncerRoom.learn(&mut world.memory, &verdict.steps[0], Err(&refusal), at(0)));
+        assert!(!SyncerRoom.learn(
+            Recall { memory: &mut world.memory, shared: &mut () },
+            &verdict.steps[0],
+            Err(&refusal),
+            at(0)
+        ));
     }
     let answer = world.answer(&verdict.steps[0]);
     let reading = verdict.steps[0].clone();
-    SyncerRoom.learn(&mut world.memory, &reading, Ok(answer), at(0));
+    SyncerRoom.learn(Recall { memory: &mut world.memory, shared: &mut () }, &reading, Ok(answer), at(0));
     let making = world.look(at(0)).1.steps[0].clone();
     for (step, event) in [(reading, "GetMachineImageTemplateFailed"), (making, "CreateMachineImageFailed")] {
         let refusal = Refusal::Forbidden("no".to_owned());
-        assert!(!SyncerRoom.learn(&mut world.memory, &step, Err(&refusal), at(1)));
+        assert!(!SyncerRoom.learn(
+            Recall { memory: &mut world.memory, shared: &mut () },
+            &step,
+            Err(&refusal),
+            at(1)
+        ));
         let (observed, _) = world.look(at(1));
         let verdict =
             Verdict::failed(domain::verdict::Because::new(Reason::Forbidden, format!("cannot {step}: no")));

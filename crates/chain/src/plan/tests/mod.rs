@@ -1,6 +1,6 @@
 use api::upgrader::plan::PlanRow;
 use domain::object::ObjectKey;
-use runtime::room::Room as _;
+use runtime::room::{Recall, Room as _};
 use serde_json::{Value, json};
 use testkit::{at, conditions, shown, store};
 
@@ -11,7 +11,7 @@ fn run(yaml: &str) -> (Verdict<Step, Reason>, Report) {
     let store = store(yaml);
     let snapshot = store.snapshot();
     let row = snapshot.get::<PlanRow>(&ObjectKey::new("ns", "plan")).unwrap();
-    let observed = PlanRoom.observe(snapshot, row, &mut (), at(0));
+    let observed = PlanRoom.observe(snapshot, row, Recall { memory: &mut (), shared: &mut () }, at(0));
     let verdict = PlanRoom.decide(&observed, at(0));
     let report = PlanRoom.report(&observed, &verdict, at(0));
     (verdict, report)
