@@ -105,7 +105,7 @@ impl Fetcher {
             last_modified: validator(response.headers(), &LAST_MODIFIED),
         };
         let index = self.read(response, &request.architecture).await?;
-        Ok(Fetched::Fresh { index, validators })
+        Ok(Fetched::Fresh { index, validators, release: None })
     }
 
     async fn read(&self, mut response: Response, architecture: &str) -> Result<Index, FetchError> {

@@ -3,7 +3,11 @@
 //! *Architecture invariant:* this crate knows HTTP and package indexes, and never Kubernetes objects, a clock or a
 //! status. What a failed fetch means for the versions known so far is decided by the caller: nothing here forgets them.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 pub mod debian;
 pub mod fetch;
@@ -20,6 +24,54 @@ pub struct Request {
     pub architecture: String,
     /// What the last answer for this url **and** this architecture said of itself; the default asks unconditionally.
     pub validators: Validators,
+    /// What the repository asks for before it shows anything, and whom to believe that it is the repository.
+    pub access: Access,
+    /// Reads the index only if the repository has signed it.
+    pub trust: Option<Trust>,
+}
+
+/// What a repository asks for, and whom to believe that it is the one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Sent to the host of the request's URL, and to no other that it points to.
+    pub credentials: Option<Credentials>,
+    /// Certificates (PEM) that are trusted instead of the system's.
+    pub certificate_authorities: Option<Arc<[u8]>>,
+}
+
+/// A user and a password, which no output ever shows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// User name.
+    pub username: Box<str>,
+    /// Password.
+    pub password: Box<str>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(..)")
+    }
+}
+
+/// Whose signature counts, and where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    /// URL of `InRelease`.
+    pub release_url: String,
+    /// OpenPGP public key, armored or not.
+    pub public_key: Arc<[u8]>,
+}
+
+/// What a verified `InRelease` says. Whether that is too old is the caller's to judge, who knows the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// Its `Date`.
+    pub date: Option<Timestamp>,
+    /// Its `Valid-Until`.
+    pub valid_until: Option<Timestamp>,
+    /// When the key that signed it expires.
+    pub key_expires: Option<Timestamp>,
 }
 
 /// What a server said of the version of a file that it sent, word for word, to be sent back when asking whether it changed.
@@ -42,6 +94,8 @@ pub enum Fetched {
         index: Index,
         /// For the next request.
         validators: Validators,
+        /// What was verified, where the request asked for it.
+        release: Option<Release>,
     },
 }
 

@@ -54,6 +54,11 @@ pub(super) async fn apply(
     step: Step,
 ) -> Result<Applied<Result<Fetched, FetchError>>, Refusal> {
     let Step::Fetch(Fetch { target, validators, .. }) = step;
-    let request = Request { url: target.url.into(), architecture: target.architecture.into(), validators };
+    let request = Request {
+        url: target.url.into(),
+        architecture: target.architecture.into(),
+        validators,
+        ..Request::default()
+    };
     Ok(Applied::answer(repository.fetch(&request).await))
 }

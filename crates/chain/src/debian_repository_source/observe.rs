@@ -94,7 +94,7 @@ impl Memory {
         let (failures, known) = before.map_or((0, None), |last| (last.failures, last.contents));
         let (failure, contents) = match outcome {
             Ok(Fetched::NotModified) => (None, known),
-            Ok(Fetched::Fresh { index, validators }) => {
+            Ok(Fetched::Fresh { index, validators, .. }) => {
                 (None, Some(Contents::of(&index, validators, &fetch.target.architecture)))
             }
             Err(error) => (Some(error), known),

@@ -75,12 +75,12 @@ fn good(versions: &[&str]) -> Result<Fetched, FetchError> {
     let versions: Vec<_> = versions.iter().map(packaged).collect();
     let index = Index { stanzas: 9, kubeadm: versions.len(), versions, skipped: 0 };
     let validators = Validators { etag: Some("\"1\"".to_owned()), last_modified: None };
-    Ok(Fetched::Fresh { index, validators })
+    Ok(Fetched::Fresh { index, validators, release: None })
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it stands where an outcome is asked for")]
 fn nothing(index: Index) -> Result<Fetched, FetchError> {
-    Ok(Fetched::Fresh { index, validators: Validators::default() })
+    Ok(Fetched::Fresh { index, validators: Validators::default(), release: None })
 }
 
 const URL: &str = "https://packages.example/v1.27/deb/Packages";
@@ -181,7 +181,8 @@ async fn a_step_asks_the_repository_and_a_failure_is_an_answer() {
     story.pass(at(0), good(&["v1.27.0"]));
     let (_, verdict) = story.verdict(at(100));
     let validators = Validators { etag: Some("\"1\"".to_owned()), last_modified: None };
-    let asked = Request { url: URL.to_owned(), architecture: "arm64".to_owned(), validators };
+    let asked =
+        Request { url: URL.to_owned(), architecture: "arm64".to_owned(), validators, ..Request::default() };
     let repository = Scripted(Mutex::new(vec![(asked, Err(FetchError::Timeout))]));
     let applied = apply::apply(Arc::new(repository), verdict.steps[0].clone()).await.unwrap();
     assert!(format!("{applied:?}").contains("Err(Timeout)"), "{applied:?}");
