@@ -18,10 +18,12 @@ const INWARDS: &[(&str, &[&str])] = &[
     ("runtime", &["domain"]),
     ("chain", &["api", "domain", "runtime", "sources"]),
     ("manager", &["api", "chain", "domain", "runtime", "sources"]),
+    ("sim", &["api", "domain", "manager", "runtime", "sources"]),
+    ("cli", &["api", "chain", "domain", "manager", "runtime", "sim"]),
     ("controlplane", &[]),
     ("testkit", &["api", "domain", "runtime"]),
     ("xtask", &["api", "domain", "manager", "runtime"]),
-    ("e2e", &["api", "chain", "controlplane", "domain", "manager", "runtime", "sources", "testkit"]),
+    ("e2e", &["api", "chain", "controlplane", "cli", "domain", "manager", "runtime", "sim", "sources", "testkit"]),
 ];
 /// What only tests may be built on beyond that.
 const FOR_TESTS: &[&str] = &["testkit", "controlplane"];

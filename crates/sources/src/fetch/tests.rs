@@ -110,7 +110,7 @@ async fn a_file_is_read_and_then_asked_for_conditionally() {
     let mut request = request(&format!("{}/Packages", server.uri()));
 
     let first = fetcher.fetch(&request).await.unwrap();
-    let Fetched::Fresh { index, validators } = &first else { panic!("{first:?}") };
+    let Fetched::Fresh { index, validators, .. } = &first else { panic!("{first:?}") };
     assert_eq!((index.stanzas, index.kubeadm), (107, 31));
     assert_eq!(validators.etag.as_deref(), Some("\"one\""));
     assert_eq!(validators.last_modified.as_deref(), Some(date));

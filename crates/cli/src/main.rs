@@ -1,0 +1,3 @@
+//! The plugin's process: reads the environment, and hands over.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! A simulated cluster: API server, Cluster API, Jobs and a package repository, on a simulated clock.
