@@ -23,16 +23,21 @@ const NOTE_LIMIT: usize = 1_024;
 /// An Event is a courtesy: it may not hold up its object.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// Who writes Events, and of what.
+pub(crate) struct Teller<'a> {
+    /// Name of the controller.
+    pub(crate) controller: &'a str,
+    /// The pod's name.
+    pub(crate) instance: &'a str,
+    /// The object.
+    pub(crate) regarding: ObjectRef,
+    /// The reason that the object waits for, from the closed set of its kind; nothing where it is done.
+    pub(crate) word: Option<&'static str>,
+}
+
 /// Writes an Event; a failure is logged, and fails nothing.
-pub(crate) async fn publish(
-    shell: &Shell,
-    controller: &str,
-    instance: &str,
-    regarding: &ObjectRef,
-    note: &Note,
-    now: Timestamp,
-) {
-    let body = body(controller, instance, regarding, note, now);
+pub(crate) async fn publish(shell: &Shell, teller: &Teller<'_>, note: &Note, now: Timestamp) {
+    let (body, regarding) = (body(teller, note, now), &teller.regarding);
     let namespace = if regarding.key.namespace.is_empty() { "default" } else { &regarding.key.namespace };
     match tokio::time::timeout(LIMIT, shell.post(&Place::of(EVENT), namespace, &body)).await {
         Ok(Ok(()) | Err(Refusal::AlreadyExists)) => {}
@@ -43,7 +48,8 @@ pub(crate) async fn publish(
     }
 }
 
-fn body(controller: &str, instance: &str, regarding: &ObjectRef, note: &Note, now: Timestamp) -> Value {
+fn body(teller: &Teller<'_>, note: &Note, now: Timestamp) -> Value {
+    let Teller { controller, instance, regarding, word } = teller;
     let hash = name::suffix(&[&regarding.uid, note.reason, &note.occurrence], 16);
     let base: String = regarding.key.name.chars().take(200).collect();
     let base = base.trim_end_matches(['.', '-']);
@@ -54,7 +60,8 @@ fn body(controller: &str, instance: &str, regarding: &ObjectRef, note: &Note, no
         "eventTime": format!("{now:.6}"),
         "reportingController": format!("{controller}-reconciler"),
         "reportingInstance": instance,
-        "action": note.reason,
+        // Where the original had a word of its own for the Event, that stays in reason.
+        "action": word.unwrap_or(note.reason),
         "reason": note.reason,
         "type": note.severity.name(),
         "note": cut(&note.message),
@@ -99,7 +106,8 @@ mod tests {
             occurrence: occurrence.to_owned(),
             related: None,
         };
-        body("plan", "pod-1", &regarding, &note, Timestamp::from_second(0).unwrap())
+        let teller = Teller { controller: "plan", instance: "pod-1", regarding, word: Some("Paused") };
+        body(&teller, &note, Timestamp::from_second(0).unwrap())
     }
 
     #[test]
@@ -114,5 +122,6 @@ mod tests {
         let event = event("x", &"ä".repeat(1_000));
         assert_eq!(event["note"].as_str().unwrap().len(), NOTE_LIMIT);
         assert_eq!(event["eventTime"], "1970-01-01T00:00:00.000000Z");
+        assert_eq!((&event["reason"], &event["action"]), (&json!("FoundMachineImage"), &json!("Paused")));
     }
 }

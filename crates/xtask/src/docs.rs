@@ -43,8 +43,12 @@ fn reasons() -> String {
         ("ClusterClassClusterUpgrader", upgrader::cluster_upgrader::DONE, lines!(cluster_upgrader)),
     ];
     let mut page = format!(
-        "{HEAD}# Reasons\n\nWhy an object is not done. The same word stands in the condition, in the `Reason` column, in the \
-         log and in the metric `kubernetes_upgrader_objects`.\n\n\
+        "{HEAD}# Reasons\n\nWhy an object is not done. The same word stands in the condition, in the `Reason` column, in \
+         `status.waiting`, in the `action` of Events, in the log, in the metric `kubernetes_upgrader_objects` and in what \
+         `kubectl upgrader` prints. The `reason` of an Event is the original's word where the original had one.\n\n\
+         `status.waiting` is for programs: `reason`, `since` when the object waits for it, `blockedBy`, the object that must \
+         change first, `notBefore`, when it goes on by itself, and `unblock`, what would help. The last three are there \
+         where they are known. Done objects have none.\n\n\
          | next to act | what you see |\n|---|---|\n\
          | nobody, or the object that the message names | `Ready=True`, `UpToDate=False`: an orderly wait |\n\
          | the controller, or what it started | the same, and `Reconciling=True` |\n\

@@ -220,9 +220,11 @@ impl<R: Room> Holder<R> {
         let (Some(row), false) = (row, notes.is_empty()) else { return self.over(item, over.0, over.1) };
         let regarding = ObjectRef::of(R::KIND, row.meta());
         let (shell, now, instance) = (self.shell.clone(), core.clock.now(), self.instance.clone());
+        let word = self.reasons.get(&item.key).copied();
         Next::Errand(Box::pin(async move {
+            let teller = events::Teller { controller: R::NAME, instance: &instance, regarding, word };
             for note in notes {
-                events::publish(&shell, R::NAME, &instance, &regarding, &note, now).await;
+                events::publish(&shell, &teller, &note, now).await;
             }
             Box::new(Came::<R>::Noted { over }) as Box<dyn Any + Send>
         }))
