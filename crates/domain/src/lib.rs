@@ -5,6 +5,7 @@
 pub mod condition;
 pub mod name;
 pub mod object;
+pub mod path;
 pub mod range;
 pub mod verdict;
 pub mod version;

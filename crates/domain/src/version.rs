@@ -4,11 +4,15 @@
 //! decides what is newer, and `==` says whether two are the same in every part. Two versions that differ in their build
 //! metadata only are neither newer nor equal; [`Hop::Rebuild`] is the name of that case.
 
+mod minor;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use semver::{BuildMetadata, Prerelease, Version};
+
+pub use self::minor::Minor;
 
 /// A version of Kubernetes. Displayed with a leading `v`, whichever way it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

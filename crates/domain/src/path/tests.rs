@@ -1,0 +1,278 @@
+use super::*;
+use proptest::prelude::*;
+
+fn version(text: &str) -> KubernetesVersion {
+    text.parse().unwrap()
+}
+
+fn images(texts: &[&str]) -> Vec<Hop<usize>> {
+    texts.iter().enumerate().map(|(image, text)| Hop { version: version(text), image }).collect()
+}
+
+fn listed(texts: &[&str]) -> Vec<Box<str>> {
+    texts.iter().map(|&text| text.into()).collect()
+}
+
+/// The versions of the hops, and what stops them: `v1.35.4 v1.36.2`, `v1.35.4 | Missing(v1.36)`.
+fn walk(from: &str, worker: Option<&str>, to: &str, class: &[&str], has: &[&str]) -> String {
+    let (class, has, worker) = (listed(class), images(has), worker.map(version));
+    let allowed = Allowed::of_class(&class);
+    let found = path(&version(from), worker.as_ref(), &version(to), allowed, &has);
+    let hops: Vec<String> = found.hops.iter().map(|hop| hop.version.to_string()).collect();
+    match found.stopped {
+        None => hops.join(" "),
+        Some(stopped) => format!("{} | {stopped}", hops.join(" ")).trim().to_owned(),
+    }
+}
+
+const THREE: &[&str] = &["v1.34.1", "v1.34.3", "v1.35.0", "v1.35.4", "v1.36.2", "v1.36.1"];
+
+#[test]
+fn one_minor_after_another_to_the_newest_of_each() {
+    for (from, to, way) in [
+        ("v1.33.9", "v1.36.2", "v1.34.3 v1.35.4 v1.36.2"),
+        ("v1.34.0", "v1.36.2", "v1.35.4 v1.36.2"),
+        ("v1.34.9", "v1.36.2", "v1.35.4 v1.36.2"),
+        ("v1.35.9", "v1.36.2", "v1.36.2"),
+        // Straight to the target within its minor, and never above it.
+        ("v1.34.0", "v1.34.3", "v1.34.3"),
+        ("v1.34.0", "v1.34.1", "v1.34.1"),
+        ("v1.34.3", "v1.35.0", "v1.35.0"),
+        ("v1.36.2", "v1.36.2", ""),
+    ] {
+        assert_eq!(walk(from, None, to, &[], THREE), way, "{from} to {to}");
+    }
+}
+
+#[test]
+fn a_missing_image_stops_at_the_minor_that_lacks_it() {
+    let without_35 = &["v1.34.3", "v1.36.2"];
+    assert_eq!(
+        walk("v1.33.0", None, "v1.36.2", &[], without_35),
+        "v1.34.3 | v1.35 must come first, and has no image"
+    );
+    assert_eq!(
+        walk("v1.34.3", None, "v1.36.2", &[], without_35),
+        "| v1.35 must come first, and has no image"
+    );
+    assert_eq!(walk("v1.35.0", None, "v1.36.3", &[], THREE), "| v1.36.3 has no image");
+    assert_eq!(walk("v1.36.1", None, "v1.36.3", &[], THREE), "| v1.36.3 has no image");
+    assert_eq!(walk("v1.35.0", None, "v1.36.0", &[], &[]), "| v1.36.0 has no image");
+}
+
+#[test]
+fn only_what_the_class_lists_counts() {
+    let class = &["v1.34.1", "v1.35.0", "v1.36.2"];
+    assert_eq!(walk("v1.33.0", None, "v1.36.2", class, THREE), "v1.34.1 v1.35.0 v1.36.2");
+    // The texts are compared.
+    assert_eq!(
+        walk("v1.35.0", None, "v1.36.2", &["1.36.2"], THREE),
+        "| the ClusterClass lists no version of v1.36 that has an image and leads on; the newest image is of v1.36.2"
+    );
+    // Instead of a target that is not listed, the newest listed one of its minor below it.
+    let below = "v1.36.1 | the ClusterClass lists no version of v1.36 that has an image and leads on; the newest image \
+                 is of v1.36.2";
+    assert_eq!(walk("v1.35.0", None, "v1.36.2", &["v1.36.0", "v1.36.1", "v1.36.9"], THREE), below);
+    assert_eq!(walk("v1.36.0", None, "v1.36.2", &["v1.36.1"], THREE), below);
+    assert_eq!(
+        walk("v1.34.0", None, "v1.36.2", &["v1.34.0", "v1.35.9", "v1.36.2"], THREE),
+        "| the ClusterClass lists no version of v1.35 that has an image and leads on; the newest image is of v1.35.4"
+    );
+    assert_eq!(walk("v1.35.4", None, "v1.36.2", &["v1.35.4"], &[]), "| v1.36.2 has no image");
+    assert_eq!(walk("v1.34.3", None, "v1.36.2", class, &[]), "| v1.35 must come first, and has no image");
+}
+
+#[test]
+fn workers_hold_back_a_minor_and_not_a_patch() {
+    assert_eq!(walk("v1.34.0", Some("v1.32.9"), "v1.36.2", &[], THREE), "v1.35.4 v1.36.2");
+    assert_eq!(
+        walk("v1.34.0", Some("v1.31.9"), "v1.36.2", &[], THREE),
+        "| a worker has v1.31.9, and a control plane of v1.35 takes none that is more than 3 minors older"
+    );
+    assert_eq!(walk("v1.34.0", Some("v1.20.0"), "v1.34.3", &[], THREE), "v1.34.3");
+    let old = images(&["v1.26.0", "v1.27.0"]);
+    let skew = |worker: &str, to: &str| {
+        next_hop(&version("v1.25.0"), Some(&version(worker)), &version(to), Allowed::All, &old).err()
+    };
+    assert_eq!(skew("v1.24.0", "v1.26.0"), None);
+    let worker = version("v1.23.0");
+    let next = Minor { major: 1, minor: 26 };
+    assert_eq!(skew("v1.23.0", "v1.26.0"), Some(NoHop::WorkerSkew { next, worker, most: 2 }));
+    let worker = version("v0.26.0");
+    assert_eq!(skew("v0.26.0", "v1.26.0"), Some(NoHop::WorkerSkew { next, worker, most: 2 }));
+    assert_eq!(skew("v1.26.0", "v1.26.0"), None);
+}
+
+#[test]
+fn what_is_never_asked_for() {
+    for (from, to, why) in [
+        ("v1.36.3", "v1.36.2", NoHop::Downgrade),
+        ("v2.0.0", "v1.36.2", NoHop::Downgrade),
+        ("v1.36.2", "v1.36.2-rc.1", NoHop::Downgrade),
+        ("v1.36.2", "v2.0.0", NoHop::NextMajor),
+        ("v1.36.2+a", "v1.36.2+b", NoHop::Rebuild),
+        ("v1.36.2", "v1.36.2", NoHop::Done),
+    ] {
+        let has = images(&[to]);
+        assert_eq!(
+            next_hop(&version(from), None, &version(to), Allowed::All, &has),
+            Err(why),
+            "{from} to {to}"
+        );
+    }
+}
+
+#[test]
+fn prereleases_count_where_they_are_handed_over() {
+    let has = &["v1.35.4", "v1.35.5-rc.1", "v1.36.0-rc.0", "v1.36.0-rc.1"];
+    assert_eq!(walk("v1.34.0", None, "v1.36.0-rc.1", &[], has), "v1.35.5-rc.1 v1.36.0-rc.1");
+    assert_eq!(walk("v1.36.0-rc.0", None, "v1.36.0-rc.1", &[], has), "v1.36.0-rc.1");
+    assert_eq!(walk("v1.36.0-rc.1", None, "v1.36.0", &[], &["v1.36.0"]), "v1.36.0");
+}
+
+#[test]
+fn the_choice_does_not_depend_on_the_order() {
+    let ways = ["v1.35.4+k3s1", "v1.35.4+k3s2", "v1.36.2+k3s1", "v1.36.2+k3s2"];
+    let reversed: Vec<&str> = ways.iter().rev().copied().collect();
+    for has in [&ways[..], &reversed[..]] {
+        assert_eq!(walk("v1.34.0", None, "v1.36.2+k3s1", &[], has), "v1.35.4+k3s2 v1.36.2+k3s1");
+    }
+    // A rebuild of the target is not the target, and not below it.
+    assert_eq!(walk("v1.35.0", None, "v1.36.2", &[], &["v1.36.2+k3s1"]), "| v1.36.2 has no image");
+    let twice = images(&["v1.36.2", "v1.36.2"]);
+    let hop = next_hop(&version("v1.35.0"), None, &version("v1.36.2"), Allowed::All, &twice);
+    assert_eq!(hop.map(|hop| hop.image), Ok(0));
+}
+
+/// Close together, so that paths are found; with some that are not.
+fn versions() -> impl Strategy<Value = KubernetesVersion> {
+    let number = prop_oneof![20 => 30_u64..38, 1 => Just(0), 1 => Just(u64::MAX)];
+    let major = prop_oneof![20 => Just(1_u64), 1 => Just(0), 1 => Just(2), 1 => Just(u64::MAX)];
+    let suffix = prop_oneof![8 => Just(""), 1 => Just("-rc.1"), 1 => Just("+a"), 1 => Just("+b")];
+    (major, number, 0_u64..4, suffix)
+        .prop_map(|(major, minor, patch, suffix)| version(&format!("{major}.{minor}.{patch}{suffix}")))
+}
+
+/// What can be handed over: the target among the images or not, a class with a list or without.
+#[derive(Clone, Debug)]
+struct Case {
+    current: KubernetesVersion,
+    worker: Option<KubernetesVersion>,
+    target: KubernetesVersion,
+    class: Vec<Box<str>>,
+    images: Vec<Hop<usize>>,
+}
+
+prop_compose! {
+    fn cases()(
+        current in versions(),
+        worker in prop::option::of(versions()),
+        mut has in prop::collection::vec(versions(), 0..24),
+        unlisted in prop::collection::vec(any::<bool>(), 24),
+        target in versions(),
+        target_has_image in any::<bool>(),
+        class in any::<bool>(),
+    ) -> Case {
+        if target_has_image {
+            has.push(target.clone());
+        }
+        let listed = has.iter().zip(&unlisted).filter(|(_, unlisted)| !**unlisted);
+        let class = if class { listed.map(|(version, _)| version.to_string().into()).collect() } else { Vec::new() };
+        let images = has.into_iter().enumerate().map(|(image, version)| Hop { version, image }).collect();
+        Case { current, worker, target, class, images }
+    }
+}
+
+impl Case {
+    fn path(&self) -> Path<'_, usize> {
+        let allowed = Allowed::of_class(&self.class);
+        path(&self.current, self.worker.as_ref(), &self.target, allowed, &self.images)
+    }
+
+    /// Versions of a minor that have an image and are neither older than the Cluster nor above the target.
+    fn leading_on(&self, from: &KubernetesVersion, minor: Minor) -> Vec<&KubernetesVersion> {
+        let versions = self.images.iter().map(|hop| &hop.version).filter(|it| Minor::from(*it) == minor);
+        versions.filter(|it| it.is_newer_than(from) && !it.is_newer_than(&self.target)).collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_hop_is_down_over_a_minor_above_the_target_or_without_its_image(case in cases()) {
+        let mut from = &case.current;
+        for hop in case.path().hops {
+            prop_assert!(from.hop_to(&hop.version).is_one_step(), "{} to {}", from, hop.version);
+            prop_assert!(!hop.version.is_newer_than(&case.target));
+            prop_assert_eq!(&case.images[hop.image].version, &hop.version);
+            prop_assert!(Allowed::of_class(&case.class).contains(&hop.version));
+            from = &hop.version;
+        }
+    }
+
+    #[test]
+    fn it_ends_at_the_target_or_says_truly_what_is_missing(case in cases()) {
+        let found = case.path();
+        let end = found.hops.last().map_or(&case.current, |hop| &hop.version);
+        match found.stopped {
+            None => prop_assert_eq!(end, &case.target),
+            Some(NoHop::Done) => prop_assert!(false, "done is no obstacle"),
+            Some(NoHop::Rebuild) => {
+                prop_assert!(end != &case.target && end.cmp_precedence(&case.target).is_eq());
+            }
+            Some(NoHop::Downgrade) => prop_assert!(found.hops.is_empty() && end.is_newer_than(&case.target)),
+            Some(NoHop::NextMajor) => prop_assert!(found.hops.is_empty() && end.major() < case.target.major()),
+            Some(NoHop::WorkerSkew { next, worker, most }) => {
+                prop_assert_eq!(Some(&worker), case.worker.as_ref());
+                prop_assert_eq!(Some(next), Minor::from(end).next());
+                prop_assert!(found.hops.is_empty());
+                prop_assert!(worker.major() < next.major || worker.minor() + most < next.minor);
+            }
+            Some(NoHop::Missing { minor }) => {
+                prop_assert_eq!(Some(minor), Minor::from(end).next());
+                prop_assert!(minor < Minor::from(&case.target));
+                prop_assert!(case.leading_on(end, minor).is_empty());
+            }
+            Some(NoHop::TargetMissing { target }) => {
+                prop_assert_eq!(&target, &case.target);
+                prop_assert!(case.images.iter().all(|hop| hop.version != target));
+                prop_assert!(end.hop_to(&target).is_one_step());
+            }
+            Some(NoHop::NotListed { minor, newest }) => {
+                let leading_on = case.leading_on(end, minor);
+                prop_assert!(leading_on.contains(&&newest));
+                prop_assert!(!case.class.is_empty());
+                prop_assert!(!case.class.contains(&newest.to_string().into()));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_class_list_every_minor_on_the_way_gives_its_newest(case in cases()) {
+        let case = Case { class: Vec::new(), ..case };
+        let mut from = &case.current;
+        for hop in case.path().hops {
+            if hop.version != case.target {
+                let of_minor = case.leading_on(from, Minor::from(&hop.version));
+                prop_assert!(of_minor.iter().all(|other| !other.is_newer_than(&hop.version)));
+            }
+            from = &hop.version;
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_images_plays_no_part(case in cases(), seed in any::<prop::sample::Index>()) {
+        let mut turned = case.clone();
+        if !turned.images.is_empty() {
+            turned.images.rotate_left(seed.index(case.images.len()));
+            turned.images.reverse();
+        }
+        let versions = |path: &Path<'_, usize>| -> Vec<KubernetesVersion> {
+            path.hops.iter().map(|hop| hop.version.clone()).collect()
+        };
+        let (one, other) = (case.path(), turned.path());
+        prop_assert_eq!(versions(&one), versions(&other));
+        prop_assert_eq!(one.stopped, other.stopped);
+    }
+}
