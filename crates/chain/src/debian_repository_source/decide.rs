@@ -127,6 +127,11 @@ fn reason(error: &FetchError) -> (Reason, Option<&'static str>) {
         FetchError::NotAnIndex { .. } => {
             (Reason::NotAPackageIndex, Some("spec.url must be the address of a Packages file"))
         }
+        FetchError::Unusable { .. } => (Reason::SecretInvalid, None),
+        FetchError::SignatureMissing { .. } => (Reason::SignatureMissing, None),
+        FetchError::SignatureInvalid { .. } => (Reason::SignatureInvalid, None),
+        FetchError::NotListed { .. } => (Reason::IndexNotInRelease, None),
+        FetchError::HashMismatch { .. } => (Reason::IndexHashMismatch, None),
         FetchError::Internal { .. } => (Reason::of_trouble(Trouble::InternalError), None),
     }
 }

@@ -90,6 +90,38 @@ pub enum FetchError {
         /// What is wrong and where, never what it says.
         reason: String,
     },
+    /// What was handed in to verify with cannot be used: certificate authorities or a public key.
+    #[error("{what} cannot be used: {reason}")]
+    Unusable {
+        /// What it is.
+        what: &'static str,
+        /// What is wrong with it, never what it holds.
+        reason: String,
+    },
+    /// There is an index, but nothing that says who made it.
+    #[error("the repository is not signed: {reason}")]
+    SignatureMissing {
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// `InRelease` is not signed by the key that is trusted, or was changed since.
+    #[error("the signature of InRelease is not good: {reason}")]
+    SignatureInvalid {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// `InRelease` does not say what the index is to be.
+    #[error("InRelease does not vouch for the package index: {reason}")]
+    NotListed {
+        /// What is missing.
+        reason: String,
+    },
+    /// The index is not the one that `InRelease` lists.
+    #[error("the package index is not the one that InRelease lists: {reason}")]
+    HashMismatch {
+        /// What differs.
+        reason: &'static str,
+    },
     /// Our own failure.
     #[error("reading the index failed: {reason}")]
     Internal {
