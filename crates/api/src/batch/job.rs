@@ -1,10 +1,11 @@
 //! `batch/v1` Job: what builds a machine image.
 
 use domain::object::{Kind, Meta, Row, WireMeta, null_is_default};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::pod_template::PodSpec;
-use crate::upgrader::machine_image::KUBERNETES_VERSION_ENV;
+use crate::upgrader::machine_image::{ATTEMPT_ANNOTATION, KUBERNETES_VERSION_ENV};
 
 /// The kind.
 pub const KIND: Kind = Kind { group: "batch", versions: &["v1"], kind: "Job", plural: "jobs" };
@@ -52,13 +53,14 @@ struct StatusWire {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct ConditionWire {
     #[serde(rename = "type")]
     type_: Box<str>,
     status: Box<str>,
     reason: Option<Box<str>>,
     message: Option<Box<str>>,
+    last_transition_time: Option<Timestamp>,
 }
 
 /// How a Job ended, from its condition.
@@ -68,7 +70,12 @@ pub struct Ended {
     pub reason: Box<str>,
     /// For people, may be empty.
     pub message: Box<str>,
+    /// When; foreign Job controllers may not tell.
+    pub at: Option<Timestamp>,
 }
+
+/// Reason of the Failed condition of a Job that took longer than its `activeDeadlineSeconds`.
+pub const DEADLINE_EXCEEDED: &str = "DeadlineExceeded";
 
 /// What is kept of a Job.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -99,6 +106,8 @@ pub struct JobRow {
     pub containers: usize,
     /// The version that it builds: what its first container is told.
     pub kubernetes_version: Option<Box<str>>,
+    /// The annotation [`ATTEMPT_ANNOTATION`]; `None` where it is absent or no number from 1 on.
+    pub attempt: Option<u32>,
 }
 
 impl Row for JobRow {
@@ -112,6 +121,7 @@ impl Row for JobRow {
             status.conditions.iter().find(holds).map(|condition| Ended {
                 reason: condition.reason.clone().unwrap_or_default(),
                 message: condition.message.clone().unwrap_or_default(),
+                at: condition.last_transition_time,
             })
         };
         Self {
@@ -149,6 +159,10 @@ impl JobRow {
             machine_image_name: meta.label(MACHINE_IMAGE_NAME_LABEL).map(Box::from),
             image_id_annotation: meta.annotation(IMAGE_ID).map(Box::from),
             image_id_label: meta.label(IMAGE_ID).map(Box::from),
+            attempt: meta
+                .annotation(ATTEMPT_ANNOTATION)
+                .and_then(|text| text.parse().ok())
+                .filter(|attempt| *attempt > 0),
             ..Self::default()
         }
     }

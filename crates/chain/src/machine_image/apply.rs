@@ -13,7 +13,7 @@ use runtime::room::Applied;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::job::image_label;
+use super::job::{image_label, lineage};
 use super::memory::{Answer, TemplateRead};
 
 /// Who holds a move, for whoever finds the annotation; clusterctl looks at its presence only.
@@ -40,6 +40,8 @@ pub enum Step {
         image: Meta,
         /// Uid of that Job.
         previous: Box<str>,
+        /// Uids of those that are.
+        seen: Vec<Box<str>>,
     },
     /// Read the `PodSpec`, which rows do not keep.
     ReadTemplate {
@@ -117,16 +119,21 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
         Step::HoldMove { image, .. } => patch(&shell, &image, holding(&image, Some(HOLDER))).await,
         Step::ReleaseMove { image } => patch(&shell, &image, holding(&image, None)).await,
         Step::RecordId { image, id, let_go } => patch(&shell, &image, recording(&image, &id, let_go)).await,
-        Step::ReadJobs { image, .. } => {
+        Step::ReadJobs { image, seen, .. } => {
             let labels = format!("{}={}", job::MACHINE_IMAGE_NAME_LABEL, image_label(&image));
             let jobs = shell.rows::<JobRow>(&Place::of(job::KIND), &image.key.namespace, &labels).await?;
-            let mut owned = jobs.into_iter().filter(|job| job.owner_uid.as_ref() == Some(&image.uid));
-            Ok(Applied::answer(Answer::Jobs(owned.next().map(|job| job.meta.key.name))))
+            let mut unseen = jobs
+                .into_iter()
+                .filter(|job| job.owner_uid.as_ref() == Some(&image.uid) && !seen.contains(&job.meta.uid));
+            Ok(Applied::answer(Answer::Jobs(unseen.next().map(|job| job.meta.key.name))))
         }
         Step::ReadTemplate { image } => {
             let live: Live = shell.get(&Place::of(KIND), &image.key).await?;
-            let resource_version = live.metadata.meta().resource_version;
-            let template = TemplateRead { resource_version, spec: live.spec.job_template.spec };
+            let template = TemplateRead {
+                resource_version: live.metadata.meta().resource_version,
+                spec: live.spec.job_template.spec,
+                lineage: lineage(&live.metadata),
+            };
             Ok(Applied::answer(Answer::Template(template)))
         }
         Step::CreateJob { image, body, .. } => {

@@ -1,17 +1,19 @@
 //! Whether an image is there, is being built, or is to be built.
 
-use api::batch::job::{self, Ended, IMAGE_ID, JobRow};
+use api::batch::job::{self, DEADLINE_EXCEEDED, Ended, IMAGE_ID, JobRow};
 use api::upgrader::machine_image::{MachineImageRow, Reason};
 use domain::object::ObjectRef;
 use domain::verdict::{Because, Reason as _, Trouble, Verdict};
 use domain::version::KubernetesVersion;
+use jiff::Timestamp;
 
 use super::apply::Step;
 use super::image_id::{self, Told};
-use super::job::manifest;
+use super::job::{Order, manifest};
 use super::observe::{Next, Observed, Previous, Template};
+use super::retry;
 
-pub(super) fn decide(observed: &Observed) -> Verdict<Step, Reason> {
+pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
     let image = &observed.image;
     if image.meta.deleting {
         return Verdict::wait(Because::new(Reason::Deleting, "the machine image is being deleted"));
@@ -27,14 +29,14 @@ pub(super) fn decide(observed: &Observed) -> Verdict<Step, Reason> {
         return Verdict::failed(Because::new(Reason::of_trouble(Trouble::Forbidden), message));
     }
     match (&observed.job, &observed.next) {
-        (Some(job), _) => built(observed, job),
+        (Some(job), _) => built(observed, job, now),
         (None, Some(next)) => to_build(image, next),
         (None, None) => Verdict::done(),
     }
 }
 
 /// There is a Job: its end decides, and nothing else; a pod of it that failed is retried by the Job itself.
-fn built(observed: &Observed, job: &JobRow) -> Verdict<Step, Reason> {
+fn built(observed: &Observed, job: &JobRow, now: Timestamp) -> Verdict<Step, Reason> {
     let image = &observed.image;
     if let Some(error) = &job.malformed {
         let message = format!("the Job that builds it cannot be read: {error}");
@@ -82,7 +84,11 @@ fn built(observed: &Observed, job: &JobRow) -> Verdict<Step, Reason> {
             Verdict::wait(because).step(Step::ReadPods { job: job.meta.clone() })
         }
         _ => match &job.failed {
-            Some(ended) => failed(Reason::JobFailed, how(ended)),
+            Some(ended) => match &observed.next {
+                Some(Next { not_before: Some(due), .. }) if *due > now => waiting(image, job, ended, *due),
+                Some(next) => to_build(image, next),
+                None => last_failed(image, job, ended),
+            },
             None => building(image, job),
         },
     }
@@ -98,9 +104,34 @@ fn building(image: &MachineImageRow, job: &JobRow) -> Verdict<Step, Reason> {
     if image.blocks_move { verdict } else { verdict.step(hold(image, &job.meta.key.name)) }
 }
 
-/// How a Job failed, in the Job controller's words.
+/// A build has failed, and another follows by itself. Nothing is being built until then.
+fn waiting(image: &MachineImageRow, job: &JobRow, ended: &Ended, due: Timestamp) -> Verdict<Step, Reason> {
+    let (attempt, most) = (retry::attempt(job), retry::most(image));
+    let message = format!("build {attempt} of {most} has failed, and another follows: {}", how(ended));
+    let again = format!("delete Job {} to build at once", job.meta.key.name);
+    let because = of(job, Reason::WaitingToRetry, message).not_before(due).unblock(again);
+    let_go(image, Verdict::wait(because))
+}
+
+/// A build has failed, and none follows by itself.
+fn last_failed(image: &MachineImageRow, job: &JobRow, ended: &Ended) -> Verdict<Step, Reason> {
+    let message = match retry::attempt(job) {
+        1 => how(ended),
+        several => format!("all {several} builds have failed, the last one so: {}", how(ended)),
+    };
+    let raise =
+        if *ended.reason == *DEADLINE_EXCEEDED { "raise spec.build.deadlineSeconds, then " } else { "" };
+    let again = format!("{raise}delete Job {} to build again", job.meta.key.name);
+    let_go(image, Verdict::failed(of(job, Reason::JobFailed, message).unblock(again)))
+}
+
+/// How a Job failed, with the Job controller's words.
 fn how(ended: &Ended) -> String {
-    let mut message = "the Job has failed".to_owned();
+    let mut message = if *ended.reason == *DEADLINE_EXCEEDED {
+        "the Job has taken longer than its deadline allows".to_owned()
+    } else {
+        "the Job has failed".to_owned()
+    };
     for words in [&ended.reason, &ended.message] {
         let words = words.trim_end_matches('.');
         if !words.is_empty() {
@@ -141,7 +172,8 @@ fn to_build(image: &MachineImageRow, next: &Next) -> Verdict<Step, Reason> {
     match &next.previous {
         Previous::Gone => {}
         Previous::Unknown(uid) => {
-            return verdict.step(Step::ReadJobs { image: image.meta.clone(), previous: uid.clone() });
+            let (image, previous, seen) = (image.meta.clone(), uid.clone(), next.seen.clone());
+            return verdict.step(Step::ReadJobs { image, previous, seen });
         }
         Previous::Unseen { name, again } => {
             return creating(format!("Job {name} is there, and the watch has not shown it yet"))
@@ -157,10 +189,10 @@ fn to_build(image: &MachineImageRow, next: &Next) -> Verdict<Step, Reason> {
         Template::Ahead => {
             creating("the machine image has changed, and the watch has not shown it yet".to_owned())
         }
-        Template::Read(pod_spec) => verdict.step(Step::CreateJob {
+        Template::Read(template) => verdict.step(Step::CreateJob {
             image: image.meta.clone(),
             name: next.name.clone(),
-            body: manifest(&image.meta, &image.version, &next.name, pod_spec),
+            body: manifest(Order { image, name: &next.name, attempt: next.attempt }, template),
         }),
     }
 }

@@ -1,19 +1,36 @@
 //! The Job that builds an image: its name and its manifest.
 //!
 //! The `PodSpec` passes through as it was read, whatever fields it has: only `env` of its containers and `restartPolicy`
-//! are edited. Nothing else is set, so that `backoffLimit` stays the API's default and no TTL takes a Job away that still
-//! has an id to tell.
+//! are edited. Beside it, only a deadline is set where one is asked for, so that `backoffLimit` stays the API's default and
+//! no TTL takes a Job away that still has an id to tell.
+
+use std::collections::BTreeMap;
 
 use api::batch::job::{KIND, MACHINE_IMAGE_NAME_LABEL, OWNED_LABEL};
-use api::upgrader::machine_image::{self, KUBERNETES_VERSION_ENV, MachineImageRow};
+use api::upgrader::machine_image::{
+    self, ATTEMPT_ANNOTATION, KUBERNETES_VERSION_ENV, MachineImageRow, PACKAGE_ANNOTATION,
+    REPOSITORY_ANNOTATION, SOURCE_ANNOTATION,
+};
 use domain::name;
-use domain::object::Meta;
+use domain::object::{Meta, WireMeta};
 use serde_json::{Value, json};
 
-/// The name of the next Job of an image, while it has none. The same until that Job was seen: a lost answer creates no
-/// second one. A new one afterwards, since the uid of the Job before is part of it: deleting a Job builds again.
-pub(super) fn next_name(image: &MachineImageRow) -> Box<str> {
-    let previous = image.status.job_ref.as_ref().and_then(|job| job.uid.as_deref()).unwrap_or_default();
+use super::memory::TemplateRead;
+
+/// What is asked of a Job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Order<'a> {
+    /// The image.
+    pub image: &'a MachineImageRow,
+    /// The Job's name.
+    pub name: &'a str,
+    /// The how manyth build it is, from 1.
+    pub attempt: u32,
+}
+
+/// The name of the Job that follows the one with the uid `previous`, which is empty for the first. The same until that Job
+/// was seen: a lost answer creates no second one. Another afterwards: deleting a Job builds again.
+pub(super) fn next_name(image: &MachineImageRow, previous: &str) -> Box<str> {
     name::unique(&image.meta.key.name, &[&image.meta.uid, previous]).into()
 }
 
@@ -22,14 +39,24 @@ pub(super) fn image_label(image: &Meta) -> String {
     name::label_value(&image.key.name)
 }
 
-/// The Job as it is sent. `pod_spec` is `spec.jobTemplate.spec` of the image.
-pub(super) fn manifest(image: &Meta, version: &str, name: &str, pod_spec: &Value) -> Value {
-    json!({
+/// The annotations of an image that say where its version is from.
+pub(super) fn lineage(image: &WireMeta) -> BTreeMap<Box<str>, Box<str>> {
+    let told = [SOURCE_ANNOTATION, PACKAGE_ANNOTATION, REPOSITORY_ANNOTATION].into_iter();
+    told.filter_map(|key| Some((key.into(), image.annotation(key)?.into()))).collect()
+}
+
+/// The Job as it is sent.
+pub(super) fn manifest(order: Order<'_>, template: &TemplateRead) -> Value {
+    let Order { image: MachineImageRow { meta: image, version, build, .. }, name, attempt } = order;
+    let mut annotations = template.lineage.clone();
+    annotations.insert(ATTEMPT_ANNOTATION.into(), attempt.to_string().into());
+    let mut job = json!({
         "apiVersion": KIND.api_version(),
         "kind": KIND.kind,
         "metadata": {
             "name": name,
             "namespace": image.key.namespace,
+            "annotations": annotations,
             // Both generations' labels, for whoever selects by either; we know our Jobs by their owner.
             "labels": {MACHINE_IMAGE_NAME_LABEL: image_label(image), OWNED_LABEL: ""},
             "ownerReferences": [{
@@ -41,8 +68,12 @@ pub(super) fn manifest(image: &Meta, version: &str, name: &str, pod_spec: &Value
                 "blockOwnerDeletion": true,
             }],
         },
-        "spec": {"template": {"spec": prepared(pod_spec, version)}},
-    })
+        "spec": {"template": {"spec": prepared(&template.spec, version)}},
+    });
+    if let Some(seconds) = build.deadline_seconds {
+        job["spec"]["activeDeadlineSeconds"] = json!(seconds);
+    }
+    job
 }
 
 /// A `PodSpec` with the version in every container and init container, and a restart policy that a Job can have.

@@ -1,5 +1,6 @@
 //! What is kept of an image between passes. All of it is lost with the process, and read again by the next one.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::batch::pod::PodTermination;
@@ -32,13 +33,15 @@ pub struct Memory {
     pub(super) refused: Option<Refused>,
 }
 
-/// `spec.jobTemplate.spec` of one version of the image.
-#[derive(Clone, Debug, PartialEq)]
+/// What a Job is made of, of one version of the image.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TemplateRead {
     /// Of the image that was read: a row that is not of this version may have another version of Kubernetes.
     pub resource_version: ResourceVersion,
     /// The `PodSpec`.
     pub spec: Value,
+    /// Annotations of the image that say where its version is from: the Job gets them too.
+    pub lineage: BTreeMap<Box<str>, Box<str>>,
 }
 
 /// A live list of an image's Jobs, made because the one that its status names is not in the store.

@@ -5,8 +5,10 @@
 //! holds `clusterctl move`, and one Job per attempt.
 //!
 //! An image with an id is there, wherever the id came from: no Job is made for it, and no id is ever overwritten. Without
-//! one, a Job is made as soon as there is none; deleting a Job that has failed is how a human asks for the next. A Job is
-//! never deleted, and judged by its conditions. `spec.version` may be anything as long as an id is there; to build, it
+//! one, a Job is made as soon as there is none; deleting a Job that has failed is how a human asks for the next, and
+//! `spec.build.retries` has some made without asking: each after a pause that grows, one at a time, counted by an annotation
+//! of the Job, so that a restart begins no count anew. Nothing builds in the pause, so that `clusterctl move` may go on in
+//! it. A Job is never deleted, and judged by its conditions. `spec.version` may be anything as long as an id is there; to build, it
 //! must read as a version (`1.27` does), because nothing downstream would ever choose another.
 
 mod apply;
@@ -15,6 +17,7 @@ mod image_id;
 mod job;
 mod memory;
 mod observe;
+mod retry;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -35,6 +38,7 @@ use runtime::store::Snapshot;
 
 pub use self::apply::Step;
 pub use self::image_id::Told;
+pub use self::job::Order;
 pub use self::memory::{Answer, Looked, Memory, Refused, TemplateRead};
 pub use self::observe::{Next, Observed, Previous, Template};
 
@@ -78,8 +82,8 @@ impl Room for MachineImageRoom {
         observe::observe(snapshot, row, recall.memory, now)
     }
 
-    fn decide(&self, observed: &Observed, _: Timestamp) -> Verdict<Step, Reason> {
-        decide::decide(observed)
+    fn decide(&self, observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
+        decide::decide(observed, now)
     }
 
     fn report(&self, observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
@@ -111,7 +115,8 @@ fn images_of(
 ) -> Vec<ObjectKey> {
     let owners = [before, after].map(|job| job.and_then(|job| job.owner_uid.as_deref()));
     let concerns = |image: &&MachineImageRow| {
-        owners.contains(&Some(&*image.meta.uid)) || (image.id.is_none() && job::next_name(image) == key.name)
+        owners.contains(&Some(&*image.meta.uid))
+            || (image.id.is_none() && observe::awaited(snapshot, image) == key.name)
     };
     let images = snapshot.in_namespace::<MachineImageRow>(&key.namespace);
     images.filter(concerns).map(|image| image.meta.key.clone()).collect()

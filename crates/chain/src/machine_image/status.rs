@@ -62,7 +62,8 @@ fn phase(observed: &Observed, then: &Then<Reason>) -> Option<Cow<'static, str>> 
             word(BUILDING)
         }
         Some(
-            Reason::JobFailed
+            Reason::WaitingToRetry
+            | Reason::JobFailed
             | Reason::ImageIdMissing
             | Reason::ImageIdAmbiguous
             | Reason::JobRejected
@@ -103,7 +104,9 @@ fn notes(observed: &Observed, verdict: &Verdict<Step, Reason>, conditions: &[Con
         (then, _, Some(changed)) => {
             let Some(because) = then.because() else { return notes };
             let reason = because.reason;
-            if matches!(then, Then::Wait(_)) && reason != Reason::JobNameTaken {
+            if matches!(then, Then::Wait(_))
+                && !matches!(reason, Reason::JobNameTaken | Reason::WaitingToRetry)
+            {
                 return notes;
             }
             let times = (image.meta.generation, changed.last_transition_time);
@@ -126,7 +129,11 @@ fn notes(observed: &Observed, verdict: &Verdict<Step, Reason>, conditions: &[Con
 fn kept_from_building(observed: &Observed, reason: Reason) -> bool {
     let told_apart = matches!(
         reason,
-        Reason::InvalidVersion | Reason::InvalidTemplate | Reason::JobNameTaken | Reason::Malformed
+        Reason::InvalidVersion
+            | Reason::InvalidTemplate
+            | Reason::JobNameTaken
+            | Reason::WaitingToRetry
+            | Reason::Malformed
     );
     observed.next.is_some() && !told_apart
 }

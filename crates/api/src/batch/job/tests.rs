@@ -9,7 +9,9 @@ metadata:
   namespace: ns
   name: image-abcde
   labels: {kubernetesupgraded.dimitrikoshkin.com/machine-image-name: image}
-  annotations: {kubernetesupgraded.dimitrikoshkin.com/image-id: 'kindest/node:v1.27.6'}
+  annotations:
+    kubernetesupgraded.dimitrikoshkin.com/image-id: 'kindest/node:v1.27.6'
+    kubernetesupgraded.dimitrikoshkin.com/attempt: '2'
   ownerReferences: [{apiVersion: a/v1, kind: MachineImage, name: image, uid: u1, controller: true}]
 spec: {template: {spec: {initContainers: [{name: i}], containers: [{name: a}, {name: b}]}}}
 status:
@@ -22,8 +24,28 @@ status:
     assert_eq!(references(&row), [("owner", "u1".to_owned())]);
     assert_eq!(row.image_id_annotation.as_deref(), Some("kindest/node:v1.27.6"));
     assert_eq!((row.image_id_label.as_deref(), row.machine_image_name.as_deref()), (None, Some("image")));
-    assert_eq!(row.complete, Some(Ended { reason: "CompletionsReached".into(), message: "done".into() }));
+    assert_eq!(
+        row.complete,
+        Some(Ended { reason: "CompletionsReached".into(), message: "done".into(), at: None })
+    );
+    assert_eq!(row.attempt, Some(2));
     assert_eq!((row.failed, row.active, row.succeeded, row.containers), (None, 0, 1, 2));
+}
+
+#[test]
+fn a_job_that_has_failed_tells_when_and_its_attempt_is_a_number_or_nothing() {
+    for (attempt, read) in [("1", Some(1)), ("0", None), ("-1", None), ("two", None), ("", None)] {
+        let row: JobRow = row(&format!(
+            "
+metadata: {{name: j, annotations: {{kubernetesupgraded.dimitrikoshkin.com/attempt: '{attempt}'}}}}
+status:
+  conditions:
+  - {{type: Failed, status: 'True', reason: DeadlineExceeded, lastTransitionTime: '2026-11-21T10:00:00Z'}}"
+        ));
+        let failed = row.failed.unwrap();
+        assert_eq!((&*failed.reason, failed.at), (DEADLINE_EXCEEDED, "2026-11-21T10:00:00Z".parse().ok()));
+        assert_eq!(row.attempt, read, "{attempt}");
+    }
 }
 
 /// v0.5.0 knew its Jobs by `status.jobRef` alone, and labelled them with `owned`.

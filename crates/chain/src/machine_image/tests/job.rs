@@ -5,17 +5,20 @@ use domain::object::Meta;
 use proptest::prelude::*;
 use serde_json::Map;
 
-use super::super::job::{image_label, manifest, next_name, prepared};
+use super::super::job::{Order, image_label, manifest, next_name, prepared};
 use super::*;
 
 /// The golden file `golden` is the Job of an image.
 fn made(golden: &str, name: &str, version: &str, pod_spec: &str) {
-    let image = testkit::row::<MachineImageRow>(
-        &objects(&format!("kind: MachineImage\nmetadata: {{name: '{name}'}}"))[0],
-    );
-    let pod_spec: Value = serde_saphyr::from_str(pod_spec).unwrap();
-    let body = manifest(&image.meta, version, &next_name(&image), &pod_spec);
-    let body = serde_json::to_string_pretty(&body).unwrap();
+    let yaml = format!("kind: MachineImage\nmetadata: {{name: '{name}'}}\nspec: {{version: {version}}}");
+    let image = testkit::row::<MachineImageRow>(&objects(&yaml)[0]);
+    let spec: Value = serde_saphyr::from_str(pod_spec).unwrap();
+    let order = Order { image: &image, name: &next_name(&image, ""), attempt: 1 };
+    golden_file(golden, &manifest(order, &TemplateRead { spec, ..TemplateRead::default() }));
+}
+
+fn golden_file(golden: &str, body: &Value) {
+    let body = serde_json::to_string_pretty(body).unwrap();
     insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
         insta::assert_snapshot!(golden, body);
     });
@@ -76,6 +79,30 @@ fn long_name() {
     made("long_name", &name, "v1.27.6", "containers: [{name: build}]");
 }
 
+/// A deadline, the attempt and where the version is from; a template's own `activeDeadlineSeconds` is the pod's, and stays.
+#[test]
+fn deadline_and_lineage() {
+    let yaml = "
+kind: MachineImage
+metadata: {name: image}
+spec: {version: v1.36.2, build: {deadlineSeconds: 5400, retries: 2}}";
+    let image = testkit::row::<MachineImageRow>(&objects(yaml)[0]);
+    let lineage = [
+        ("kubernetesupgraded.dimitrikoshkin.com/source", "DebianRepositorySource/core"),
+        ("kubernetesupgraded.dimitrikoshkin.com/package", "kubeadm 1.36.2-1.1"),
+        ("kubernetesupgraded.dimitrikoshkin.com/attempt", "99"),
+    ];
+    let template = TemplateRead {
+        spec: json!({"activeDeadlineSeconds": 60, "containers": [{"name": "build"}]}),
+        lineage: lineage.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+        ..TemplateRead::default()
+    };
+    golden_file(
+        "deadline_and_lineage",
+        &manifest(Order { image: &image, name: "image-2", attempt: 2 }, &template),
+    );
+}
+
 #[test]
 fn what_is_no_list_of_variables_is_left_to_the_server() {
     let pod_spec =
@@ -89,15 +116,13 @@ fn what_is_no_list_of_variables_is_left_to_the_server() {
 
 #[test]
 fn a_name_is_the_same_until_its_job_was_seen() {
-    let row = |status: &str| testkit::row::<MachineImageRow>(&objects(&image("", "", status))[0]);
-    let first = next_name(&row(""));
-    assert_eq!(first, next_name(&row("status: {phase: Building}")));
-    let second = next_name(&row(BUILDING));
-    assert_ne!(first, second);
-    let third = next_name(&row(&BUILDING.replace("uid-job-image-1", "uid-job-image-2")));
-    assert!(third != second && third != first);
-    let namesake = testkit::row::<MachineImageRow>(&objects(&image(", uid: other", "", ""))[0]);
-    assert_ne!(first, next_name(&namesake));
+    let image = testkit::row::<MachineImageRow>(&objects(&image("", "", ""))[0]);
+    let name = |previous: &str| next_name(&image, previous);
+    assert_eq!(name("uid-job-image-1"), name("uid-job-image-1"));
+    let names = [name(""), name("uid-job-image-1"), name("uid-job-image-2")];
+    assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2]);
+    let namesake = testkit::row::<MachineImageRow>(&objects(&super::image(", uid: other", "", ""))[0]);
+    assert_ne!(names[0], next_name(&namesake, ""));
 }
 
 proptest! {
@@ -106,7 +131,7 @@ proptest! {
         let meta = Meta { key: ObjectKey::new("ns", &*name), uid: (&*uid).into(), ..Meta::default() };
         prop_assert!(image_label(&meta).len() <= LIMIT);
         let image = testkit::row::<MachineImageRow>(&json!({"metadata": {"name": name, "uid": uid}}));
-        prop_assert!(next_name(&image).len() <= LIMIT);
+        prop_assert!(next_name(&image, &uid).len() <= LIMIT);
     }
 
     /// Whatever the PodSpec: a second time changes nothing, every container has the variable once and first, and without

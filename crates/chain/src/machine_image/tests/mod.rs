@@ -1,10 +1,12 @@
 //! The states of a machine image, in the order of its life. `story.rs` leads one through it, `talks.rs` makes the requests;
-//! `image_id.rs` and `job.rs` test their namesakes.
+//! `image_id.rs` and `job.rs` test their namesakes, `reasons.rs` that no reason is out of reach.
 
 mod adoption;
 mod image_id;
 mod job;
+mod reasons;
 mod refusals;
+mod retries;
 mod story;
 mod talks;
 
@@ -153,7 +155,8 @@ fn a_job_is_made_in_three_requests() {
     let second = look_in(&held, &mut memory, 0);
     assert!(second.shown().starts_with("step: read spec.jobTemplate\n"), "{}", second.shown());
     let template = |version: u64, spec| {
-        Answer::Template(TemplateRead { resource_version: domain::object::ResourceVersion(version), spec })
+        let resource_version = domain::object::ResourceVersion(version);
+        Answer::Template(TemplateRead { resource_version, spec, ..TemplateRead::default() })
     };
     let spec = json!({"containers": [{"name": "build"}]});
     assert!(MachineImageRoom.learn(

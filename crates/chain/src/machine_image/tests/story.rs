@@ -11,6 +11,8 @@ struct World {
     image: Value,
     jobs: BTreeMap<String, Value>,
     version: u64,
+    /// Seconds since the story began.
+    now: i64,
     memory: Memory,
     events: Vec<String>,
 }
@@ -28,7 +30,14 @@ enum Kill {
 impl World {
     fn new() -> Self {
         let image = objects(&image("", "", "")).remove(0);
-        Self { image, jobs: BTreeMap::new(), version: 1, memory: Memory::default(), events: Vec::new() }
+        Self {
+            image,
+            jobs: BTreeMap::new(),
+            version: 1,
+            now: 0,
+            memory: Memory::default(),
+            events: Vec::new(),
+        }
     }
 
     fn store(&self) -> Store {
@@ -38,7 +47,7 @@ impl World {
     /// One pass; returns the number of its requests. A killed process has no memory left.
     fn pass(&mut self, kill: Kill) -> usize {
         for request in 0..16 {
-            let looked = look_in(&self.store(), &mut self.memory, 0);
+            let looked = look_in(&self.store(), &mut self.memory, self.now);
             let Some(step) = looked.verdict.steps.first() else {
                 if kill == Kill::Before(request) {
                     self.memory = Memory::default();
@@ -103,10 +112,18 @@ impl World {
             Step::ReadTemplate { .. } => {
                 let resource_version = domain::object::ResourceVersion(self.version);
                 let spec = self.image["spec"]["jobTemplate"]["spec"].clone();
-                return Ok(Some(Answer::Template(TemplateRead { resource_version, spec })));
+                return Ok(Some(Answer::Template(TemplateRead {
+                    resource_version,
+                    spec,
+                    ..TemplateRead::default()
+                })));
             }
-            Step::ReadJobs { .. } => {
-                return Ok(Some(Answer::Jobs(self.jobs.keys().next().map(|name| (&**name).into()))));
+            Step::ReadJobs { seen, .. } => {
+                let unseen = |job: &&Value| seen.iter().all(|uid| job["metadata"]["uid"] != **uid);
+                let unseen = self.jobs.values().find(unseen);
+                return Ok(Some(Answer::Jobs(
+                    unseen.map(|job| job["metadata"]["name"].as_str().unwrap().into()),
+                )));
             }
             Step::ReadPods { .. } => return Ok(Some(Answer::Pods(Vec::new()))),
             Step::CreateJob { name, body, .. } => {
@@ -117,6 +134,7 @@ impl World {
                 let mut job = body.clone();
                 self.version += 1;
                 job["metadata"]["uid"] = json!(format!("uid-{}", self.version));
+                job["metadata"]["creationTimestamp"] = json!(at(self.now).to_string());
                 job["status"] = json!({"active": 1});
                 self.jobs.insert(name.to_string(), job);
                 return Ok(None);
@@ -204,4 +222,60 @@ fn a_job_takes_three_requests_and_an_id_one() {
     world.job()["status"] = json!({"succeeded": 1, "conditions": [{"type": "Complete", "status": "True"}]});
     world.job()["metadata"]["labels"]["kubernetesupgraded.dimitrikoshkin.com/image-id"] = json!("ami-1");
     assert_eq!(world.pass(Kill::Never), 1 + 1);
+}
+
+/// Three builds that fail, with a kill at each request of each pass: never more Jobs than asked for, never two at a time,
+/// none before its time, and none is deleted.
+#[test]
+fn retries_are_counted_wherever_it_is_killed() {
+    for kill in kills() {
+        for killed in 0..4 {
+            let mut world = World::new();
+            world.image["spec"]["build"] = json!({"retries": 2, "deadlineSeconds": 600});
+            for (attempt, failed_at) in [(1, 100), (2, 300), (3, 600)] {
+                passes(&mut world, if killed == attempt { kill } else { Kill::Never });
+                assert_eq!(world.jobs.len(), attempt, "{kill:?} {killed}");
+                let newest = world.image["status"]["jobRef"]["name"].as_str().unwrap().to_owned();
+                let job = world.jobs.get_mut(&newest).unwrap();
+                assert_eq!(
+                    job["metadata"]["annotations"]["kubernetesupgraded.dimitrikoshkin.com/attempt"],
+                    attempt.to_string()
+                );
+                assert_eq!(job["spec"]["activeDeadlineSeconds"], 600);
+                let condition = json!({
+                    "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
+                    "lastTransitionTime": at(failed_at).to_string(),
+                });
+                job["status"] = json!({"failed": 7, "conditions": [condition]});
+                // The pause, and the end of it.
+                let pause = if attempt == 1 { 60 } else { 120 };
+                world.now = failed_at + 1;
+                passes(&mut world, if killed == 0 { kill } else { Kill::Never });
+                assert_eq!((world.jobs.len(), world.is_held()), (attempt, false), "{kill:?} {killed}");
+                world.now = failed_at + pause;
+            }
+            passes(&mut world, kill);
+            assert_eq!(world.jobs.len(), 3);
+            assert_eq!(world.image["status"]["conditions"][0]["reason"], "JobFailed");
+            let told = |reason: &str| world.events.iter().filter(|event| *event == reason).count();
+            assert_eq!(
+                (told("CreatingJob"), told("JobFailed")),
+                (3, 1),
+                "{kill:?} {killed}: {:?}",
+                world.events
+            );
+
+            // A human deletes the last one: another at once, and counted anew.
+            let last = world.image["status"]["jobRef"]["name"].as_str().unwrap().to_owned();
+            world.jobs.remove(&last);
+            passes(&mut world, kill);
+            assert_eq!(world.jobs.len(), 3, "{kill:?}");
+            let next = world.image["status"]["jobRef"]["name"].as_str().unwrap();
+            assert_ne!(next, last);
+            assert_eq!(
+                world.jobs[next]["metadata"]["annotations"]["kubernetesupgraded.dimitrikoshkin.com/attempt"],
+                "1"
+            );
+        }
+    }
 }

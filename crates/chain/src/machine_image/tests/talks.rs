@@ -22,7 +22,8 @@ fn meta() -> Meta {
 
 fn live() -> Value {
     json!({
-        "metadata": {"namespace": "ns", "name": "image", "uid": "uid-1", "resourceVersion": "8", "managedFields": [{}]},
+        "metadata": {"namespace": "ns", "name": "image", "uid": "uid-1", "resourceVersion": "8", "managedFields": [{}],
+            "annotations": {"kubernetesupgraded.dimitrikoshkin.com/package": "kubeadm 1.27.6-1.1", "note": "mine"}},
         "spec": {"version": "v1.27.6", "jobTemplate": {"spec": {"containers": [{"name": "build", "new": 1}]}}},
     })
 }
@@ -35,6 +36,8 @@ async fn the_template_is_read_raw_with_its_version() {
     let expected = TemplateRead {
         resource_version: ResourceVersion(8),
         spec: json!({"containers": [{"name": "build", "new": 1}]}),
+        lineage: [("kubernetesupgraded.dimitrikoshkin.com/package".into(), "kubeadm 1.27.6-1.1".into())]
+            .into(),
     };
     let shown = format!("{:?}", answer.unwrap());
     assert!(shown.contains(&format!("{expected:?}")), "{shown}");
@@ -76,9 +79,11 @@ async fn patches_go_to_the_image_and_its_row_is_kept() {
 async fn jobs_and_pods_are_listed_by_label_and_counted_by_owner() {
     let owner =
         |uid: &str| json!([{"apiVersion": "x/v1", "kind": "K", "name": "n", "uid": uid, "controller": true}]);
-    let job = |name: &str, uid: &str| json!({"metadata": {"name": name, "ownerReferences": owner(uid)}});
-    let read = Step::ReadJobs { image: meta(), previous: "j".into() };
-    let list = json!({"metadata": {}, "items": [job("of-a-namesake", "uid-0"), job("image-1", "uid-1")]});
+    let job = |name: &str, uid: &str| json!({"metadata": {"name": name, "uid": name, "ownerReferences": owner(uid)}});
+    let read = Step::ReadJobs { image: meta(), previous: "j".into(), seen: vec!["seen".into()] };
+    let list = json!({
+        "metadata": {}, "items": [job("of-a-namesake", "uid-0"), job("seen", "uid-1"), job("image-1", "uid-1")]
+    });
     let (answer, sent) = talk(read.clone(), list).await;
     assert!(format!("{:?}", answer.unwrap()).contains("Jobs(Some(\"image-1\"))"));
     let selector = "kubernetesupgraded%2Edimitrikoshkin%2Ecom%2Fmachine%2Dimage%2Dname%3Dimage";
