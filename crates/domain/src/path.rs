@@ -10,10 +10,8 @@
 //!   nobody further behind, so old workers do not hold it back.
 //!
 //! Newest is by `SemVer` precedence, prereleases included: whoever hands over the images has left out those that are not
-//! wanted, as a range does that names no prerelease. Of versions that differ in their build metadata only, which has no
-//! precedence, the greater text counts, so that the choice is the same in every pass.
-
-use std::cmp::Ordering;
+//! wanted, as a range does that names no prerelease. Of versions that differ in their build metadata only, none is newer:
+//! the one that is handed over first counts.
 
 use crate::version::{self, KubernetesVersion, Minor};
 
@@ -95,7 +93,8 @@ pub struct Path<'a, T> {
     pub stopped: Option<NoHop>,
 }
 
-/// The next hop of a Cluster, out of images in any order. `lowest_worker` is the oldest kubelet, if it is known.
+/// The next hop of a Cluster. `lowest_worker` is the oldest kubelet, if it is known. The order of the images counts only
+/// among those that are equally new.
 pub fn next_hop<'a, T>(
     current: &KubernetesVersion,
     lowest_worker: Option<&KubernetesVersion>,
@@ -158,15 +157,9 @@ pub fn path<'a, T>(
     Path { hops, stopped }
 }
 
-/// By precedence, then by the text of the build metadata: a total order, in which no two different versions are equal.
-pub fn newer(a: &KubernetesVersion, b: &KubernetesVersion) -> Ordering {
-    a.as_semver().cmp(b.as_semver())
-}
-
-/// Of equal versions the first.
-fn newest<'a, T>(mut hops: impl Iterator<Item = &'a Hop<T>>) -> Option<&'a Hop<T>> {
-    let first = hops.next()?;
-    Some(hops.fold(first, |best, hop| if newer(&hop.version, &best.version).is_gt() { hop } else { best }))
+/// Of those that are equally new the first.
+fn newest<'a, T>(hops: impl Iterator<Item = &'a Hop<T>>) -> Option<&'a Hop<T>> {
+    hops.reduce(|best, hop| if hop.version.is_newer_than(&best.version) { hop } else { best })
 }
 
 /// A kubelet may be three minors older than the kube-apiserver, and one from before v1.25 two.
