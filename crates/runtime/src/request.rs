@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::object::{Kind, ObjectKey, Row, WireMeta, api_version};
+use domain::object::{Kind, ObjectKey, ResourceVersion, Row, WireMeta, api_version};
 use http::{Method, Request, header};
 use kube::Client;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -170,11 +170,22 @@ impl Shell {
         row(&self.send(Method::PATCH, path, Some((content_type, body))).await?)
     }
 
-    /// Deletes one incarnation of an object; what it owns follows in the background.
-    pub async fn delete(&self, place: &Place, key: &ObjectKey, uid: &str) -> Result<(), Refusal> {
+    /// Deletes one incarnation of an object, and where a resourceVersion is given only while it is as it was read; what it
+    /// owns follows in the background.
+    pub async fn delete(
+        &self,
+        place: &Place,
+        key: &ObjectKey,
+        uid: &str,
+        resource_version: Option<ResourceVersion>,
+    ) -> Result<(), Refusal> {
+        let mut preconditions = serde_json::json!({"uid": uid});
+        if let Some(version) = resource_version {
+            preconditions["resourceVersion"] = Value::String(version.to_string());
+        }
         let body = serde_json::json!({
             "apiVersion": "v1", "kind": "DeleteOptions",
-            "propagationPolicy": "Background", "preconditions": {"uid": uid},
+            "propagationPolicy": "Background", "preconditions": preconditions,
         });
         let path = place.path(&key.namespace, Some(&key.name), None);
         self.send(Method::DELETE, path, Some(("application/json", body.to_string()))).await.map(drop)

@@ -5,7 +5,7 @@ use domain::object::{Kind, Meta, Row, WireMeta};
 
 use super::Told;
 
-mod wire;
+pub(super) mod wire;
 
 pub use wire::Wire;
 

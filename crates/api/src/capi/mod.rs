@@ -9,6 +9,7 @@ use serde::Deserialize;
 pub mod cluster;
 pub mod cluster_class;
 pub mod control_plane;
+pub mod in_use;
 pub mod machine_pool;
 
 /// API group of Cluster, `ClusterClass`, `MachinePool` and others.

@@ -28,7 +28,7 @@ struct SpecWire {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct RefWire {
+pub(in crate::capi) struct RefWire {
     /// v1beta2.
     #[serde(deserialize_with = "filled")]
     api_group: Option<Box<str>>,
@@ -185,7 +185,7 @@ impl Wire {
 }
 
 impl RefWire {
-    fn read(self) -> Option<ControlPlaneRef> {
+    pub(in crate::capi) fn read(self) -> Option<ControlPlaneRef> {
         let of_version =
             || self.api_version.split_once('/').map(|(group, _)| group.into()).unwrap_or_default();
         let group = self.api_group.unwrap_or_else(of_version);
