@@ -1,15 +1,15 @@
 //! Which image a plan rolls out, or why none.
 
-use std::cmp::Ordering;
-
 use api::upgrader::plan::Reason;
+use domain::path::Hop;
 use domain::range::VersionRange;
 use domain::verdict::{Because, Reason as _, Trouble, Verdict};
-use domain::version::KubernetesVersion;
 
 use super::apply::Step;
 use super::observe::{Candidate, Observed};
 
+/// Done is done once there is an image to roll out. A minor that has none on the way to it is another matter: it stands
+/// in `status.path` and in the message, and holds back those Clusters alone that have not gone through it.
 pub(super) fn decide(observed: &Observed) -> Verdict<Step, Reason> {
     let plan = &observed.plan;
     if let Some(error) = &plan.malformed {
@@ -19,47 +19,31 @@ pub(super) fn decide(observed: &Observed) -> Verdict<Step, Reason> {
         let because = Because::new(Reason::InvalidSelector, format!("spec.machineImageSelector: {problem}"));
         return Verdict::failed(because.unblock("correct the selector"));
     }
-    let range: VersionRange = match plan.version_range.parse() {
-        Ok(range) => range,
-        Err(error) => {
-            let because = Because::new(Reason::InvalidVersionRange, format!("spec.versionRange: {error}"));
-            return Verdict::failed(because.unblock("correct the range"));
-        }
-    };
-    if choose(&range, &observed.candidates).is_some() {
+    if let Err(error) = plan.version_range.parse::<VersionRange>() {
+        let because = Because::new(Reason::InvalidVersionRange, format!("spec.versionRange: {error}"));
+        return Verdict::failed(because.unblock("correct the range"));
+    }
+    if chosen(observed).is_some() {
         return Verdict::done();
     }
-    let message = match observed.candidates.len() {
-        0 => "no selected machine image has an id".to_owned(),
-        1 => format!("the one selected machine image with an id is not in {}", plan.version_range),
-        several => {
-            format!("none of the {several} selected machine images with an id is in {}", plan.version_range)
-        }
-    };
-    Verdict::wait(Because::new(Reason::NoSuitableMachineImage, message))
+    Verdict::wait(no_suitable_image(observed))
+}
+
+fn no_suitable_image(observed: &Observed) -> Because<Reason> {
+    let wait = |message: String| Because::new(Reason::NoSuitableMachineImage, message);
+    if let Some(awaited) = &observed.awaited {
+        let message = format!("the machine image of {} has no id yet", awaited.version);
+        return wait(message).blocked_by(awaited.image.clone());
+    }
+    if observed.any_selected {
+        let message = format!("no selected machine image is in {}", observed.plan.version_range);
+        return wait(message).unblock("widen spec.versionRange, or have an image of it made");
+    }
+    wait("no selected machine image has an id".to_owned())
+        .unblock("have one made by a MachineImageSyncer, or correct spec.machineImageSelector")
 }
 
 /// The image that a plan rolls out.
 pub(super) fn chosen(observed: &Observed) -> Option<&Candidate> {
-    let plan = &observed.plan;
-    if plan.malformed.is_some() || plan.selector.problem().is_some() {
-        return None;
-    }
-    choose(&plan.version_range.parse().ok()?, &observed.candidates)
-}
-
-fn choose<'a>(range: &VersionRange, candidates: &'a [Candidate]) -> Option<&'a Candidate> {
-    let parsed = candidates.iter().filter_map(|candidate| {
-        let version = KubernetesVersion::parse_strict(&candidate.version).ok()?;
-        range.matches(&version).then_some((version, candidate))
-    });
-    parsed.max_by(preferred).map(|(_, candidate)| candidate)
-}
-
-/// By version, then the younger, then the first by name: the same choice whatever the order of the list.
-fn preferred(a: &(KubernetesVersion, &Candidate), b: &(KubernetesVersion, &Candidate)) -> Ordering {
-    let by_version = a.0.cmp_precedence(&b.0);
-    by_version
-        .then_with(|| a.1.meta.created.cmp(&b.1.meta.created))
-        .then_with(|| b.1.meta.key.cmp(&a.1.meta.key))
+    observed.candidates.first().map(|Hop { image, .. }| image)
 }

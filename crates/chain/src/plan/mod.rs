@@ -3,6 +3,9 @@
 //! *Reads* the MachineImages of its namespace. *Writes* its own status and nothing else. An image counts once it has an id.
 //! Of two images of one version the younger counts, then the first by name, so that the choice does not depend on the
 //! order of a list. A result that no longer holds is cleared.
+//!
+//! It looks at no Cluster: `status.path` says for each minor from the lowest that has an image up to the result which image
+//! a Cluster gets there, or that there is none. Which hop a Cluster makes is its upgrader's matter, out of [`candidates`].
 
 mod apply;
 mod decide;
@@ -25,7 +28,7 @@ use runtime::rules::Rule;
 use runtime::store::Snapshot;
 
 pub use self::apply::Step;
-pub use self::observe::{Candidate, Observed};
+pub use self::observe::{Candidate, Observed, candidates};
 
 /// The controller of plans.
 #[derive(Debug, Default)]
