@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 
 /// `status.path` as `v1.34 v1.34.3 a`, and the message of `UpToDate`.
 fn told(yaml: &str) -> (Vec<String>, String) {
@@ -122,4 +123,71 @@ fn the_path_tells_the_hops_of_a_cluster_below_it() {
     let (path, _) = told(&yaml);
     let path: Vec<&str> = path.iter().filter_map(|line| line.split_once(' ')).map(|(_, rest)| rest).collect();
     assert_eq!(walked, path);
+}
+
+/// The page for users shows a status as it is written.
+#[test]
+fn the_page_shows_what_is_written() {
+    let page = include_str!("../../../../../docs/paths.md");
+    let block = page.split("```yaml\n").find(|block| block.starts_with("status:")).unwrap();
+    let shown: Value = serde_saphyr::from_str(block.split("```").next().unwrap()).unwrap();
+    let images = image("ubuntu-v1.34.3-x2vqp", "v1.34.3", "ubuntu-2404-kube-v1.34.3")
+        + &image("ubuntu-v1.36.2-h79k2", "v1.36.2", "ubuntu-2404-kube-v1.36.2");
+    let (_, report) = run(&(plan("{versionRange: \">=1.34 <1.37\"}") + &images));
+    let mut written = report.status.unwrap();
+    assert_eq!(written["path"], shown["status"]["path"]);
+    assert_eq!(written["machineImageDetails"], shown["status"]["machineImageDetails"]);
+    let conditions = written["conditions"].as_array_mut().unwrap();
+    conditions.retain(|condition| condition["type"] == "UpToDate");
+    let condition = conditions[0].as_object_mut().unwrap();
+    condition.retain(|field, _| ["type", "status", "reason", "message"].contains(&&**field));
+    assert_eq!(written["conditions"], shown["status"]["conditions"]);
+}
+
+/// The numbers of versions, whether each has an id, and how old its image is.
+fn images() -> impl Strategy<Value = Vec<(u64, u64, u64, bool, u32)>> {
+    let major = prop_oneof![12 => Just(1_u64), 1 => Just(0), 1 => Just(2), 1 => Just(u64::MAX)];
+    let minor = prop_oneof![12 => 28_u64..37, 2 => 0_u64..300, 1 => Just(u64::MAX)];
+    prop::collection::vec((major, minor, 0_u64..3, prop::bool::weighted(0.8), 0_u32..3), 0..16)
+}
+
+proptest! {
+    /// From a minor that has an image up to the result, without a gap, each entry with an image of it or missing.
+    #[test]
+    fn a_path_has_every_minor_once(images in images()) {
+        let documents = images.iter().enumerate().map(|(index, (major, minor, patch, has_id, age))| {
+            let name = format!("i{index}");
+            let id = if *has_id { &*name } else { "" };
+            image(&name, &format!("v{major}.{minor}.{patch}"), id).replace(
+                &format!("name: {name}"),
+                &format!("name: {name}, creationTimestamp: \"2026-11-2{age}T00:00:00Z\""),
+            )
+        });
+        let (verdict, report) = run(&(plan("{versionRange: \">=0.0\"}") + &documents.collect::<String>()));
+        let status = report.status.unwrap();
+        let path = status["path"].as_array().cloned().unwrap_or_default();
+        prop_assert_eq!(path.is_empty(), status["machineImageDetails"].is_null());
+        prop_assert_eq!(path.is_empty(), verdict.then.because().is_some());
+        prop_assert!(path.len() <= 100);
+        let Some((first, last)) = path.first().zip(path.last()) else { return Ok(()) };
+        prop_assert!(first["missing"].is_null());
+        prop_assert_eq!(&last["version"], &status["machineImageDetails"]["version"]);
+        prop_assert_eq!(&last["machineImage"], &status["machineImageRef"]["name"]);
+        let minor = |entry: &Value| -> domain::version::Minor { entry["minor"].as_str().unwrap().parse().unwrap() };
+        for pair in path.windows(2) {
+            prop_assert_eq!(minor(&pair[0]).next(), Some(minor(&pair[1])));
+        }
+        for entry in &path {
+            let of_minor = images.iter().enumerate().filter(|(_, (major, number, _, has_id, _))| {
+                *has_id && domain::version::Minor { major: *major, minor: *number } == minor(entry)
+            });
+            // The newest patch, then the younger.
+            let best = of_minor.clone().map(|(_, (_, _, patch, _, age))| (*patch, *age)).max();
+            prop_assert_eq!(entry["missing"] == true, best.is_none());
+            let Some(best) = best else { continue };
+            let mut names = of_minor.filter(|(_, (_, _, patch, _, age))| (*patch, *age) == best);
+            let named = |index: usize| entry["machineImage"] == format!("i{index}");
+            prop_assert!(names.any(|(index, _)| named(index)), "{entry}");
+        }
+    }
 }
