@@ -1,3 +1,24 @@
 //! The plugin's process: reads the environment, and hands over.
 
-fn main() {}
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use cli::Surroundings;
+
+fn main() -> ExitCode {
+    let variable = |name: &str| std::env::var(name).ok();
+    let surroundings = Surroundings {
+        out_is_terminal: std::io::stdout().is_terminal(),
+        err_is_terminal: std::io::stderr().is_terminal(),
+        no_color: variable("NO_COLOR"),
+        term: variable("TERM"),
+        locale: ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(|name| variable(name).filter(|text| !text.is_empty())),
+    };
+    let mut out = std::io::stdout().lock();
+    let code = cli::run(std::env::args_os(), &surroundings, &mut out, &mut std::io::stderr().lock());
+    // A reader that has gone, such as `head`, wants no complaint.
+    let _ = out.flush();
+    code
+}

@@ -1,0 +1,178 @@
+//! What can be asked, in the words that users of kubectl expect.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use jiff::Timestamp;
+
+/// Why a Cluster was not upgraded yet, and what would happen.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-upgrader",
+    bin_name = "kubectl upgrader",
+    after_help = "Exit codes: 0 done, 1 error, 2 blocked (something failed, or you must act), 3 waiting (it goes on by itself).",
+    disable_version_flag = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+impl Arguments {
+    /// Reads a command line, its first word being the program.
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::command().try_get_matches_from(arguments)?)
+    }
+}
+
+/// The flags of every verb.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Flags {
+    /// Namespace; the one of the kubeconfig's context where absent
+    #[arg(short, long, global = true, value_name = "NAMESPACE", conflicts_with = "all_namespaces")]
+    pub(crate) namespace: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, global = true)]
+    pub(crate) all_namespaces: bool,
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Kubeconfig file; KUBECONFIG or ~/.kube/config where absent
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Form of the output
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Form,
+}
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Columns for people
+    #[default]
+    Table,
+    /// More columns, and times instead of ages
+    Wide,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// Where the objects are, for verbs that only read.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct From {
+    /// Look at objects in files instead of a server, such as a dump by `kubectl get -o yaml`: files, directories, or -
+    #[arg(short, long = "filename", value_name = "FILES", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// The time that ages are counted to (RFC 3339), such as the time of a dump; now where absent
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// All Clusters: what they have, what they want, and why they do not have it
+    #[command(after_help = "Examples:
+  kubectl upgrader get
+  kubectl upgrader get -A -o wide
+  kubectl upgrader get -f dump.yaml --at 2026-11-21T12:00:00Z")]
+    Get(Get),
+    /// Why an object waits: the reason, and the chain of its causes
+    #[command(after_help = "Examples:
+  kubectl upgrader why cluster/production
+  kubectl upgrader why ccup/production -n fleet
+  kubectl upgrader why plan stable -o yaml")]
+    Why(Of),
+    /// What an object came from and what it led to, from the package repository to the Clusters
+    #[command(after_help = "Examples:
+  kubectl upgrader trace cluster/production
+  kubectl upgrader trace machineimage/stable-v1.36.2-x7k2p -n fleet
+  kubectl upgrader trace source/kubernetes --grouping=false")]
+    Trace(Trace),
+    /// Check manifests without a server: schema, rules, version ranges, references
+    #[command(after_help = "Examples:
+  kubectl upgrader lint -f config/samples
+  kubectl upgrader lint -f plan.yaml -f images/ --strict
+  kustomize build . | kubectl upgrader lint -f -")]
+    Lint(Lint),
+    /// The version of this plugin, and what is installed in the cluster
+    #[command(after_help = "Examples:
+  kubectl upgrader version
+  kubectl upgrader version --client")]
+    Version(Version),
+    /// A completion script for a shell
+    #[command(after_help = "Examples:
+  source <(kubectl upgrader completion bash)
+  kubectl upgrader completion fish > ~/.config/fish/completions/kubectl-upgrader.fish
+
+These complete the word kubectl-upgrader. For `kubectl upgrader`, put kubectl_complete-upgrader into PATH.")]
+    Completion(Completion),
+    /// Candidates for the last word, for kubectl_complete-upgrader
+    #[command(name = "__complete", hide = true)]
+    Complete(Complete),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// Also Clusters with a topology that no upgrader drives
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// One object.
+#[derive(Debug, Args)]
+pub(crate) struct Of {
+    /// The object, as KIND/NAME or KIND NAME; a kind by its name, plural or short name
+    #[arg(required = true, num_args = 1..=2, value_name = "KIND/NAME")]
+    pub(crate) object: Vec<String>,
+    #[command(flatten)]
+    pub(crate) from: From,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    pub(crate) of: Of,
+    /// Show objects of one kind that are in the same state in one line
+    #[arg(long, default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) grouping: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// Manifests: files, directories (with all below), or - for standard input
+    #[arg(short, long = "filename", value_name = "FILES", num_args = 1.., required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// A reference to an object that is not among the files is an error, not a warning
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Version {
+    /// Only the version of this plugin
+    #[arg(long)]
+    pub(crate) client: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completion {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Complete {
+    /// The words after `kubectl upgrader`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) words: Vec<String>,
+}

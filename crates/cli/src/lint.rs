@@ -1,0 +1,182 @@
+//! `lint`: what a server would refuse, and what the controllers could not work with, without a server.
+
+pub(crate) mod crds;
+mod references;
+mod rules;
+mod structure;
+
+use std::fmt;
+
+use api::upgrader::machine_image::{self, MachineImageRow};
+use api::upgrader::machine_image_syncer::{self, SyncerRow};
+use api::upgrader::plan::{self, PlanRow};
+use api::upgrader::{GROUP, VERSION};
+use domain::range::VersionRange;
+use domain::version::KubernetesVersion;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::{self, Flags};
+use crate::manifests::{self, Fault, Manifest};
+use crate::object::Object;
+use crate::screen::Screen;
+use crate::{End, Failure, output};
+
+use crds::Crds;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// Something wrong at a place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Finding {
+    file: String,
+    line: u64,
+    severity: Severity,
+    reason: String,
+}
+
+impl Finding {
+    fn new(severity: Severity, fault: Fault) -> Self {
+        Self { file: fault.file, line: fault.line, severity, reason: fault.reason }
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    objects: usize,
+    findings: Vec<Finding>,
+}
+
+pub(crate) fn run(flags: &Flags, verb: &args::Lint, screen: &mut Screen<'_>) -> Result<End, Failure> {
+    let crds = Crds::load()?;
+    let (mut manifests, mut findings) = (Vec::new(), Vec::new());
+    for (file, text) in manifests::texts(&verb.files) {
+        let (read, faults) = match text {
+            Ok(text) => manifests::read(&file, &text),
+            Err(reason) => (Vec::new(), vec![Fault { file, line: 0, reason }]),
+        };
+        manifests.extend(read);
+        findings.extend(faults.into_iter().map(|fault| Finding::new(Severity::Error, fault)));
+    }
+    for manifest in &manifests {
+        let errors = check(&crds, manifest)?;
+        if errors.is_empty() {
+            findings.extend(unfit(manifest).map(|fault| Finding::new(Severity::Warning, fault)));
+        }
+        findings.extend(errors.into_iter().map(|fault| Finding::new(Severity::Error, fault)));
+    }
+    let namespace = flags.namespace.as_deref().unwrap_or("default");
+    findings.extend(references::dangling(&manifests, namespace, verb.strict));
+    findings.sort();
+    findings.dedup();
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    let warnings = findings.len() - errors;
+    let report = Report { objects: manifests.len(), findings };
+    output::print(&report, flags.output, screen, |_| {
+        let mut text = String::new();
+        for Finding { file, line, severity, reason } in &report.findings {
+            let place = if *line == 0 { file.clone() } else { format!("{file}:{line}") };
+            text.push_str(&format!("{place}: {severity}: {reason}\n"));
+        }
+        text + &format!("{} objects: {errors} errors, {warnings} warnings\n", report.objects)
+    })?;
+    if manifests.is_empty() && errors == 0 {
+        return Err("there is no object in the files".into());
+    }
+    Ok(if errors == 0 { End::Done } else { End::Error })
+}
+
+/// Everything that is wrong with one object by itself.
+fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Failure> {
+    let fault = |pointer: &str, reason: String| vec![manifest.fault(pointer, reason)];
+    if !manifest.body.is_object() {
+        return Ok(fault("", "it is no object of Kubernetes: it must be a map of fields".to_owned()));
+    }
+    let text = |pointer: &str| {
+        manifest.body.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
+    };
+    let (Some(api_version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
+        return Ok(fault("", "it is no object of Kubernetes: apiVersion and kind must be set".to_owned()));
+    };
+    if text("/metadata/name").is_none() && text("/metadata/generateName").is_none() {
+        return Ok(fault("/metadata", format!("{kind}: metadata.name must be set")));
+    }
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    if group != GROUP {
+        // Of objects of others, only the names are of use here.
+        return Ok(Vec::new());
+    }
+    if version != VERSION {
+        return Ok(fault(
+            "/apiVersion",
+            format!("the group {GROUP} has no version {version}: it is {VERSION}"),
+        ));
+    }
+    let Some(crd) = crds.of(kind) else {
+        let known: Vec<&str> = crds.kinds().collect();
+        return Ok(fault(
+            "/kind",
+            format!("the group {GROUP} has no kind {kind}: it has {}", known.join(", ")),
+        ));
+    };
+    let mut faults = structure::check(crd, manifest);
+    // The server evaluates rules where the structure is sound.
+    if faults.is_empty() {
+        faults = rules::check(crd, manifest)?;
+    }
+    if faults.is_empty() {
+        faults = meaning(manifest);
+    }
+    Ok(faults)
+}
+
+/// What the controllers would report on the object: what no schema says.
+fn meaning(manifest: &Manifest) -> Vec<Fault> {
+    let Some(object) = Object::read(manifest.body.clone()) else { return Vec::new() };
+    let mut faults = Vec::new();
+    let mut put = |pointer: &str, reason: String| faults.push(manifest.fault(pointer, reason));
+    let range =
+        |text: &str| text.parse::<VersionRange>().err().map(|error| format!("spec.versionRange: {error}"));
+    if object.id.is(plan::KIND) {
+        let row: PlanRow = object.row();
+        range(&row.version_range).into_iter().for_each(|reason| put("/spec/versionRange", reason));
+        let selector = row.selector.problem().map(|problem| format!("spec.machineImageSelector: {problem}"));
+        selector.into_iter().for_each(|reason| put("/spec/machineImageSelector", reason));
+    } else if object.id.is(machine_image_syncer::KIND) {
+        let row: SyncerRow = object.row();
+        range(&row.version_range).into_iter().for_each(|reason| put("/spec/versionRange", reason));
+    } else if object.id.is(machine_image::KIND) {
+        let row: MachineImageRow = object.row();
+        let version = KubernetesVersion::parse_lenient(&row.version).err();
+        let version = version.filter(|_| row.malformed.is_none());
+        version.into_iter().for_each(|error| put("/spec/version", format!("spec.version: {error}")));
+    }
+    faults
+}
+
+/// What a server admits, and no controller can work with.
+fn unfit(manifest: &Manifest) -> Option<Fault> {
+    let object = Object::read(manifest.body.clone()).filter(Object::is_ours)?;
+    let spec = manifest.body.get("spec").filter(|spec| !spec.is_null());
+    spec.is_none().then(|| {
+        manifest.fault("", format!("{}: spec is missing: its controller reports it as Malformed", object.id))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it cannot go on")]
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/fixtures").join(name)
+}
+
+/// The errors of each file of a folder of fixtures.
+fn errors(name: &str) -> Vec<(String, Vec<Fault>)> {
+    let crds = Crds::load().unwrap();
+    let texts = manifests::texts(&[folder(name)]);
+    let check_file = |(file, text): (String, Result<String, String>)| {
+        let (manifests, mut faults) = manifests::read(&file, &text.unwrap());
+        for manifest in &manifests {
+            faults.extend(check(&crds, manifest).unwrap());
+        }
+        (Path::new(&file).file_name().unwrap().to_str().unwrap().to_owned(), faults)
+    };
+    texts.into_iter().map(check_file).collect()
+}
+
+#[test]
+fn what_a_server_accepts_passes() {
+    let wrong: Vec<String> = errors("accepted")
+        .into_iter()
+        .filter(|(_, faults)| !faults.is_empty())
+        .map(|(file, faults)| format!("{file}: {faults:?}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// And for the same fault: the text is read by the test's reader.
+#[test]
+fn what_a_server_refuses_fails() {
+    let all = errors("refused");
+    assert!(all.len() > 40);
+    let mut text = String::new();
+    for (file, faults) in all {
+        assert!(!faults.is_empty(), "{file} passes");
+        for fault in faults {
+            text.push_str(&format!("{file}:{}: {}\n", fault.line, fault.reason));
+        }
+    }
+    insta::assert_snapshot!("refused", text);
+}
+
+/// Every rule of every schema, wherever it stands, is one that this program can evaluate.
+#[test]
+fn every_rule_is_understood() {
+    fn rules(schema: &serde_json::Value, all: &mut Vec<String>) {
+        match schema {
+            serde_json::Value::Object(fields) => {
+                for rule in fields
+                    .get("x-kubernetes-validations")
+                    .and_then(|rules| rules.as_array())
+                    .into_iter()
+                    .flatten()
+                {
+                    all.push(rule["rule"].as_str().unwrap().to_owned());
+                }
+                fields.values().for_each(|inner| rules(inner, all));
+            }
+            serde_json::Value::Array(entries) => entries.iter().for_each(|inner| rules(inner, all)),
+            _ => {}
+        }
+    }
+    let mut all = Vec::new();
+    for text in crds::TEXTS {
+        rules(&serde_saphyr::from_str::<serde_json::Value>(text).unwrap(), &mut all);
+    }
+    assert!(all.len() >= 10, "{all:?}");
+    for rule in all {
+        cel::Program::compile(&rule).unwrap_or_else(|error| panic!("{rule}: {error}"));
+    }
+}
+
+#[test]
+fn samples_are_clean() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/samples");
+    let crds = Crds::load().unwrap();
+    let manifests = manifests::read_all(&[samples]).unwrap();
+    let faults: Vec<Fault> = manifests.iter().flat_map(|manifest| check(&crds, manifest).unwrap()).collect();
+    assert_eq!(faults, []);
+}
