@@ -11,6 +11,9 @@ use jiff::Timestamp;
 
 pub mod debian;
 pub mod fetch;
+pub mod release;
+#[cfg(any(test, feature = "signing"))]
+pub mod signing;
 
 pub use debian::{Index, PackagedVersion};
 pub use fetch::{FetchError, Fetcher, Limits, SetupError};
@@ -22,7 +25,8 @@ pub struct Request {
     pub url: String,
     /// The `Architecture` that counts, exactly; empty for any.
     pub architecture: String,
-    /// What the last answer for this url **and** this architecture said of itself; the default asks unconditionally.
+    /// What the last answer for this url, this architecture **and** this trust said of itself: of the index, or of
+    /// `InRelease` where there is trust; the default asks unconditionally.
     pub validators: Validators,
     /// What the repository asks for before it shows anything, and whom to believe that it is the repository.
     pub access: Access,
@@ -31,7 +35,7 @@ pub struct Request {
 }
 
 /// What a repository asks for, and whom to believe that it is the one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Access {
     /// Sent to the host of the request's URL, and to no other that it points to.
     pub credentials: Option<Credentials>,
@@ -48,6 +52,16 @@ pub struct Credentials {
     pub password: Box<str>,
 }
 
+/// Says what is there, and nothing of what it is.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("credentials", &self.credentials)
+            .field("certificate_authorities", &self.certificate_authorities.as_ref().map(|bytes| bytes.len()))
+            .finish()
+    }
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Credentials(..)")
@@ -55,12 +69,22 @@ impl fmt::Debug for Credentials {
 }
 
 /// Whose signature counts, and where it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     /// URL of `InRelease`.
     pub release_url: String,
     /// OpenPGP public key, armored or not.
     pub public_key: Arc<[u8]>,
+}
+
+/// A key may come from a Secret, so only its length is shown.
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trust")
+            .field("release_url", &self.release_url)
+            .field("public_key", &self.public_key.len())
+            .finish()
+    }
 }
 
 /// What a verified `InRelease` says. Whether that is too old is the caller's to judge, who knows the time.

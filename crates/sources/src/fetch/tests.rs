@@ -1,6 +1,7 @@
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::clients::USER_AGENT;
 use super::*;
 use ::url::Url;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -8,14 +9,14 @@ use tokio::net::{TcpListener, TcpStream};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-const STABLE: &str = include_str!("../../fixtures/stable-v1.27.Packages");
-const ALL: &str = "v1.27.0 v1.27.1 v1.27.2 v1.27.3 v1.27.4 v1.27.5 v1.27.6 v1.27.10";
+pub(super) const STABLE: &str = include_str!("../../fixtures/stable-v1.27.Packages");
+pub(super) const ALL: &str = "v1.27.0 v1.27.1 v1.27.2 v1.27.3 v1.27.4 v1.27.5 v1.27.6 v1.27.10";
 
-fn limits() -> Limits {
+pub(super) fn limits() -> Limits {
     Limits { total: Duration::from_secs(20), ..Limits::default() }
 }
 
-fn fetcher(limits: Limits) -> Fetcher {
+pub(super) fn fetcher(limits: Limits) -> Fetcher {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Fetcher::new(limits).unwrap()
@@ -29,7 +30,7 @@ async fn fetch(url: &str) -> Result<Fetched, FetchError> {
     fetcher(limits()).fetch(&request(url)).await
 }
 
-fn versions(fetched: Fetched) -> String {
+pub(super) fn versions(fetched: Fetched) -> String {
     let Fetched::Fresh { index, .. } = fetched else { panic!("not modified") };
     index.versions.iter().map(|one| one.version.to_string()).collect::<Vec<_>>().join(" ")
 }

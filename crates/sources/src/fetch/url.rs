@@ -1,5 +1,7 @@
 //! Which URLs are fetched.
 
+use reqwest::header::{HeaderValue, LOCATION};
+use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::FetchError;
@@ -48,6 +50,39 @@ pub(super) fn may_follow(previous: &[Url], next: &Url, limit: usize) -> Result<(
         return Err(Refused::Downgrade);
     }
     Ok(())
+}
+
+/// Where an answer points to, if it points elsewhere.
+pub(super) fn redirect(response: &Response) -> Option<&HeaderValue> {
+    let points = matches!(
+        response.status(),
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    );
+    response.headers().get(LOCATION).filter(|_| points)
+}
+
+/// The URL of a `Location`, without a user's name in it: credentials come from the request alone.
+pub(super) fn target(from: &Url, location: &HeaderValue) -> Result<Url, FetchError> {
+    let nowhere = || FetchError::Redirect { reason: "it leads nowhere".to_owned() };
+    let text = std::str::from_utf8(location.as_bytes()).map_err(|_| nowhere())?;
+    let mut next = from.join(text).map_err(|_| nowhere())?;
+    if !next.username().is_empty() || next.password().is_some() {
+        // Fails only for URLs without a host, which are not followed.
+        let _ = next.set_username("");
+        let _ = next.set_password(None);
+    }
+    Ok(next)
+}
+
+/// Whether two URLs are of the same scheme, host and port.
+pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host() == other.host()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 fn is_http(url: &Url) -> bool {
