@@ -36,10 +36,12 @@ impl Stack {
     }
 
     /// A client on a transport.
-    pub fn client<S>(&self, transport: S, default_namespace: &str) -> Client
+    pub fn client<S, B>(&self, transport: S, default_namespace: &str) -> Client
     where
-        S: Service<Request<Body>, Response = Response<Body>, Error = BoxError> + Clone + Send + 'static,
+        S: Service<Request<Body>, Response = Response<B>, Error = BoxError> + Clone + Send + 'static,
         S::Future: Send + 'static,
+        B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
     {
         Client::new(Guarded { inner: transport, stack: self.clone() }, default_namespace)
     }

@@ -97,6 +97,7 @@ fn locked(gates: &Mutex<Gates>) -> MutexGuard<'_, Gates> {
 pub struct Heartbeat {
     last: Arc<AtomicI64>,
     limit: Duration,
+    watched: bool,
 }
 
 /// The event loop has stood still for longer than it may.
@@ -112,7 +113,17 @@ pub struct Stale {
 impl Heartbeat {
     /// The first sign of life. The loop must tick several times within `limit`, work or no work.
     pub fn new(now: Timestamp, limit: Duration) -> Self {
-        Self { last: Arc::new(AtomicI64::new(now.as_millisecond())), limit }
+        Self { last: Arc::new(AtomicI64::new(now.as_millisecond())), limit, watched: true }
+    }
+
+    /// One that nobody checks, as in a simulation: the loop need not wake for it.
+    pub fn unwatched(now: Timestamp) -> Self {
+        Self { watched: false, ..Self::new(now, Duration::MAX) }
+    }
+
+    /// Whether anyone checks it.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// The loop is alive.

@@ -1,0 +1,220 @@
+//! Which resources are served, and what discovery says of them.
+
+use api::batch::{job, pod};
+use api::capi::{self, cluster, cluster_class};
+use api::upgrader;
+use domain::object::{Kind, api_version};
+use serde_json::{Value, json};
+
+/// A resource's place in the catalogue, and of its objects in the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Id(pub(crate) usize);
+
+/// A resource that is served, in one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) group: Box<str>,
+    pub(crate) version: Box<str>,
+    pub(crate) kind: Box<str>,
+    pub(crate) plural: Box<str>,
+    pub(crate) namespaced: bool,
+    /// It has the subresource `status`: nothing else writes its status.
+    pub(crate) status: bool,
+    /// Only because an object of the scenario has this kind: whoever runs such a thing grants the reading of it.
+    pub(crate) foreign: bool,
+}
+
+impl Resource {
+    /// `group/version`.
+    pub(crate) fn api_version(&self) -> String {
+        api_version(&self.group, &self.version)
+    }
+}
+
+/// Everything that is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Catalogue(Vec<Resource>);
+
+const OWN: [Kind; 6] = [
+    upgrader::debian_repository_source::KIND,
+    upgrader::machine_image_template::KIND,
+    upgrader::machine_image_syncer::KIND,
+    upgrader::machine_image::KIND,
+    upgrader::plan::KIND,
+    upgrader::cluster_upgrader::KIND,
+];
+
+/// Group, version, kind, plural, and whether it lies in a namespace.
+type Line = (&'static str, &'static str, &'static str, &'static str, bool);
+
+const KUBERNETES: [Line; 8] = [
+    ("", "v1", "Namespace", "namespaces", false),
+    ("", "v1", "Secret", "secrets", true),
+    ("", "v1", "ConfigMap", "configmaps", true),
+    ("", "v1", "Service", "services", true),
+    ("events.k8s.io", "v1", "Event", "events", true),
+    ("apps", "v1", "Deployment", "deployments", true),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        false,
+    ),
+];
+
+/// What Cluster API makes of a topology; served from the model, and read only.
+const MADE: [Line; 4] = [
+    (capi::GROUP, "v1beta2", "MachineDeployment", "machinedeployments", true),
+    (capi::GROUP, "v1beta2", "MachinePool", "machinepools", true),
+    (capi::GROUP, "v1beta2", "Machine", "machines", true),
+    ("controlplane.cluster.x-k8s.io", "v1beta2", "KubeadmControlPlane", "kubeadmcontrolplanes", true),
+];
+
+/// Kinds of others that lie in no namespace; of any other it is taken that they do.
+const CLUSTER_WIDE: [&str; 9] = [
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "StorageClass",
+    "PriorityClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "PersistentVolume",
+    "Node",
+];
+
+impl Catalogue {
+    /// What a management cluster serves, with Cluster API or without.
+    pub(crate) fn new(cluster_api: bool) -> Self {
+        let known = |kind: Kind| Resource {
+            group: kind.group.into(),
+            version: kind.versions.first().copied().unwrap_or_default().into(),
+            kind: kind.kind.into(),
+            plural: kind.plural.into(),
+            namespaced: true,
+            status: true,
+            foreign: false,
+        };
+        let line = |(group, version, kind, plural, namespaced): Line| Resource {
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
+            plural: plural.into(),
+            namespaced,
+            status: matches!(kind, "Namespace" | "Deployment" | "Service"),
+            foreign: false,
+        };
+        let mut all: Vec<Resource> = OWN.into_iter().chain([job::KIND, pod::KIND]).map(known).collect();
+        all.extend(KUBERNETES.into_iter().map(line));
+        if cluster_api {
+            all.extend([cluster::KIND, cluster_class::KIND].map(known));
+            all.extend(MADE.into_iter().map(line));
+        }
+        Self(all)
+    }
+
+    /// Serves a kind that an object has, and says where.
+    pub(crate) fn serve(&mut self, group: &str, version: &str, kind: &str) -> Id {
+        if let Some(id) = self.of_kind(group, kind) {
+            return id;
+        }
+        self.0.push(Resource {
+            group: group.into(),
+            version: version.into(),
+            kind: kind.into(),
+            plural: plural(kind).into(),
+            namespaced: !CLUSTER_WIDE.contains(&kind),
+            status: true,
+            foreign: true,
+        });
+        Id(self.0.len() - 1)
+    }
+
+    /// A resource by its path.
+    pub(crate) fn at(&self, group: &str, version: &str, plural: &str) -> Option<Id> {
+        let is = |r: &Resource| *r.group == *group && *r.version == *version && *r.plural == *plural;
+        self.0.iter().position(is).map(Id)
+    }
+
+    /// A resource by its kind, in whatever version.
+    pub(crate) fn of_kind(&self, group: &str, kind: &str) -> Option<Id> {
+        self.0.iter().position(|r| *r.group == *group && *r.kind == *kind).map(Id)
+    }
+
+    /// A resource by a kind that only one group has, as people write it.
+    pub(crate) fn named(&self, kind: &str) -> Option<Id> {
+        self.0.iter().position(|r| r.kind.eq_ignore_ascii_case(kind)).map(Id)
+    }
+
+    /// What is known of one.
+    pub(crate) fn get(&self, id: Id) -> &Resource {
+        // An id comes from this catalogue, which never shrinks.
+        &self.0[id.0]
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// `/apis`.
+    pub(crate) fn groups(&self) -> Value {
+        let mut names: Vec<&str> = self.0.iter().map(|r| &*r.group).filter(|g| !g.is_empty()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let groups: Vec<Value> = names.iter().filter_map(|name| self.group(name)).collect();
+        json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+    }
+
+    /// `/apis/<group>`; nothing where it is not served.
+    pub(crate) fn group(&self, name: &str) -> Option<Value> {
+        let mut versions: Vec<Value> = Vec::new();
+        for resource in self.0.iter().filter(|r| *r.group == *name) {
+            let version = json!({"groupVersion": resource.api_version(), "version": resource.version});
+            if !versions.contains(&version) {
+                versions.push(version);
+            }
+        }
+        let preferred = versions.first()?.clone();
+        Some(json!({"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions,
+            "preferredVersion": preferred}))
+    }
+
+    /// `/apis/<group>/<version>`; nothing where it is not served.
+    pub(crate) fn resources(&self, group: &str, version: &str) -> Option<Value> {
+        let mut list: Vec<Value> = Vec::new();
+        for r in self.0.iter().filter(|r| *r.group == *group && *r.version == *version) {
+            let verbs = ["create", "delete", "get", "list", "patch", "watch"];
+            list.push(json!({"name": r.plural, "singularName": r.kind.to_ascii_lowercase(),
+                "namespaced": r.namespaced, "kind": r.kind, "verbs": verbs}));
+            if r.status {
+                list.push(json!({"name": format!("{}/status", r.plural), "singularName": "",
+                    "namespaced": r.namespaced, "kind": r.kind, "verbs": ["get", "patch"]}));
+            }
+        }
+        (!list.is_empty()).then(|| {
+            json!({"kind": "APIResourceList", "apiVersion": "v1",
+                "groupVersion": api_version(group, version), "resources": list})
+        })
+    }
+}
+
+/// The plural that kubebuilder gives to a kind.
+fn plural(kind: &str) -> String {
+    let lower = kind.to_ascii_lowercase();
+    if let Some(stem) = lower.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
+        return format!("{stem}ies");
+    }
+    if lower.ends_with(['s', 'x']) || lower.ends_with("ch") || lower.ends_with("sh") {
+        return format!("{lower}es");
+    }
+    format!("{lower}s")
+}

@@ -1,0 +1,9 @@
+//! The API server: what is stored, how it is written, and how it is asked for.
+
+pub(crate) mod answer;
+pub(crate) mod catalogue;
+pub(crate) mod objects;
+pub(crate) mod patch;
+pub(crate) mod selector;
+pub(crate) mod server;
+pub(crate) mod write;

@@ -1,0 +1,303 @@
+//! The objects of the API server, and those who watch them.
+//!
+//! Each object is kept parsed and as the bytes that every answer sends, so that a write costs one serialization however
+//! many read it. A watch is told the lines of what came after its resourceVersion; a bounded past is kept for that.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use domain::object::ObjectKey;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use serde_json::{Value, json};
+
+use super::answer::Refused;
+use super::catalogue::Id;
+use super::selector::Selector;
+
+/// Changes of a resource that a watch can still be told.
+const PAST: usize = 1_024;
+
+/// A stored object.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    pub(crate) bytes: Bytes,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scope {
+    /// Empty for all.
+    pub(crate) namespace: Box<str>,
+    pub(crate) selector: Selector,
+}
+
+impl Scope {
+    fn has(&self, key: &ObjectKey, object: &Value) -> bool {
+        (self.namespace.is_empty() || self.namespace == key.namespace) && self.selector.matches(object)
+    }
+}
+
+struct Watcher {
+    /// Empty for all.
+    namespace: Box<str>,
+    lines: UnboundedSender<Bytes>,
+}
+
+struct Past {
+    version: u64,
+    namespace: Box<str>,
+    line: Bytes,
+}
+
+#[derive(Default)]
+struct Table {
+    objects: BTreeMap<ObjectKey, Entry>,
+    watchers: Vec<Watcher>,
+    past: VecDeque<Past>,
+    /// The newest version that the past has forgotten.
+    forgotten: u64,
+}
+
+/// All objects.
+#[derive(Default)]
+pub(crate) struct Objects {
+    tables: Vec<Table>,
+    /// The last resourceVersion that was given out.
+    version: u64,
+    /// By uid of the owner: what it owns.
+    owned: BTreeMap<Box<str>, Vec<(Id, ObjectKey)>>,
+}
+
+impl Objects {
+    /// A server without objects.
+    pub(crate) fn new(resources: usize) -> Self {
+        let tables = (0..resources).map(|_| Table::default()).collect();
+        Self { tables, version: 0, owned: BTreeMap::new() }
+    }
+
+    /// The last resourceVersion that was given out.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// One object.
+    pub(crate) fn get(&self, id: Id, key: &ObjectKey) -> Option<&Entry> {
+        self.tables.get(id.0)?.objects.get(key)
+    }
+
+    /// All objects of a resource, in the order of their keys.
+    pub(crate) fn all(&self, id: Id) -> impl Iterator<Item = (&ObjectKey, &Value)> {
+        let table = self.tables.get(id.0);
+        table.into_iter().flat_map(|table| &table.objects).map(|(key, entry)| (key, &entry.value))
+    }
+
+    /// What an owner owns.
+    pub(crate) fn owned_by(&self, uid: &str) -> &[(Id, ObjectKey)] {
+        self.owned.get(uid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Stores an object under the next resourceVersion and tells who watches. Gives the one before back.
+    pub(crate) fn put(&mut self, id: Id, key: &ObjectKey, mut value: Value) -> Option<Value> {
+        self.version += 1;
+        value["metadata"]["resourceVersion"] = Value::String(self.version.to_string());
+        let bytes = Bytes::from(value.to_string());
+        let before = self.tables.get_mut(id.0)?.objects.insert(key.clone(), Entry { value, bytes });
+        let type_ = if before.is_some() { "MODIFIED" } else { "ADDED" };
+        self.own(id, key, before.as_ref().map(|entry| &entry.value));
+        self.tell(id, key, type_);
+        before.map(|entry| entry.value)
+    }
+
+    /// Removes an object and tells who watches. Gives it back.
+    pub(crate) fn remove(&mut self, id: Id, key: &ObjectKey) -> Option<Value> {
+        self.version += 1;
+        let version = self.version;
+        let table = self.tables.get_mut(id.0)?;
+        let mut value = table.objects.remove(key)?.value;
+        for uid in owners(&value) {
+            if let Some(owned) = self.owned.get_mut(uid) {
+                owned.retain(|(of, owned)| (*of, owned) != (id, key));
+                if owned.is_empty() {
+                    self.owned.remove(uid);
+                }
+            }
+        }
+        value["metadata"]["resourceVersion"] = Value::String(version.to_string());
+        let line = line("DELETED", &Bytes::from(value.to_string()));
+        table.told(version, key, line);
+        Some(value)
+    }
+
+    fn own(&mut self, id: Id, key: &ObjectKey, before: Option<&Value>) {
+        let Some(after) = self.tables.get(id.0).and_then(|table| table.objects.get(key)) else { return };
+        let old: Vec<&str> = before.map(|before| owners(before).collect()).unwrap_or_default();
+        let new: Vec<&str> = owners(&after.value).collect();
+        for uid in old.iter().filter(|uid| !new.contains(uid)) {
+            if let Some(owned) = self.owned.get_mut(*uid) {
+                owned.retain(|(of, owned)| (*of, owned) != (id, key));
+            }
+        }
+        for uid in new.into_iter().filter(|uid| !old.contains(uid)) {
+            self.owned.entry(uid.into()).or_default().push((id, key.clone()));
+        }
+    }
+
+    fn tell(&mut self, id: Id, key: &ObjectKey, type_: &str) {
+        let version = self.version;
+        let Some(table) = self.tables.get_mut(id.0) else { return };
+        let Some(entry) = table.objects.get(key) else { return };
+        let line = line(type_, &entry.bytes);
+        table.told(version, key, line);
+    }
+
+    /// A page of a list, from the token of the page before it.
+    pub(crate) fn list(
+        &self,
+        id: Id,
+        kind: (&str, &str),
+        scope: &Scope,
+        limit: usize,
+        token: &str,
+    ) -> Result<Bytes, Refused> {
+        let (version, from) = if token.is_empty() {
+            (self.version, ObjectKey::new(scope.namespace.clone(), ""))
+        } else {
+            let unreadable = || Refused::bad_request("continue key is not valid".to_owned());
+            let mut parts = token.splitn(3, '/');
+            let version = parts.next().and_then(|part| part.parse().ok()).ok_or_else(unreadable)?;
+            let (namespace, name) = parts.next().zip(parts.next()).ok_or_else(unreadable)?;
+            // The first key after the last one of the page before.
+            (version, ObjectKey::new(namespace, format!("{name}\0")))
+        };
+        let table = self.tables.get(id.0).ok_or_else(Refused::not_served)?;
+        let mut items = BytesMut::new();
+        let (mut count, mut last, mut next) = (0, None, String::new());
+        for (key, entry) in table.objects.range(from..) {
+            if !scope.namespace.is_empty() && key.namespace != scope.namespace {
+                break;
+            }
+            if !scope.has(key, &entry.value) {
+                continue;
+            }
+            if count == limit {
+                next = last
+                    .map(|key: &ObjectKey| format!("{version}/{}/{}", key.namespace, key.name))
+                    .unwrap_or_default();
+                break;
+            }
+            if count > 0 {
+                items.put_u8(b',');
+            }
+            items.put_slice(&entry.bytes);
+            (count, last) = (count + 1, Some(key));
+        }
+        Ok(list_of(kind, &version.to_string(), &next, &items))
+    }
+
+    /// The lines of a watch: what came after `from`, or, where it names no version, everything that is there and then what
+    /// comes.
+    pub(crate) fn watch(
+        &mut self,
+        id: Id,
+        kind: (&str, &str),
+        namespace: Box<str>,
+        from: u64,
+        bookmarks: bool,
+    ) -> Result<UnboundedReceiver<Bytes>, Refused> {
+        let version = self.version;
+        let table = self.tables.get_mut(id.0).ok_or_else(Refused::not_served)?;
+        let (lines, receiver) = unbounded();
+        let watcher = Watcher { namespace, lines };
+        if from == 0 {
+            for (key, entry) in &table.objects {
+                if watcher.sees(&key.namespace) {
+                    watcher.send(line("ADDED", &entry.bytes));
+                }
+            }
+        } else if from < table.forgotten {
+            return Err(Refused::expired(from, table.forgotten));
+        }
+        for past in table.past.iter().filter(|past| from > 0 && past.version > from) {
+            if watcher.sees(&past.namespace) {
+                watcher.send(past.line.clone());
+            }
+        }
+        if bookmarks {
+            watcher.send(bookmark(kind, version));
+        }
+        table.watchers.push(watcher);
+        Ok(receiver)
+    }
+
+    /// Tells everyone who watches a resource how far it is, so that a quiet watch is not taken for a dead one.
+    pub(crate) fn bookmark(&mut self, id: Id, kind: (&str, &str)) {
+        let version = self.version;
+        let Some(table) = self.tables.get_mut(id.0) else { return };
+        let line = bookmark(kind, version);
+        table.watchers.retain(|watcher| watcher.send(line.clone()));
+    }
+}
+
+impl Table {
+    fn told(&mut self, version: u64, key: &ObjectKey, line: Bytes) {
+        self.watchers.retain(|watcher| {
+            if watcher.sees(&key.namespace) { watcher.send(line.clone()) } else { !watcher.lines.is_closed() }
+        });
+        if self.past.len() == PAST {
+            self.forgotten = self.past.pop_front().map_or(self.forgotten, |past| past.version);
+        }
+        self.past.push_back(Past { version, namespace: key.namespace.clone(), line });
+    }
+}
+
+impl Watcher {
+    fn sees(&self, namespace: &str) -> bool {
+        self.namespace.is_empty() || *self.namespace == *namespace
+    }
+
+    /// Whether anyone still listens.
+    fn send(&self, line: Bytes) -> bool {
+        self.lines.unbounded_send(line).is_ok()
+    }
+}
+
+/// `type` comes first, as every API server sends it: the object after it is then read without a copy.
+fn line(type_: &str, object: &Bytes) -> Bytes {
+    let mut line = BytesMut::with_capacity(object.len() + 40);
+    line.put_slice(b"{\"type\":\"");
+    line.put_slice(type_.as_bytes());
+    line.put_slice(b"\",\"object\":");
+    line.put_slice(object);
+    line.put_slice(b"}\n");
+    line.freeze()
+}
+
+fn bookmark((api_version, kind): (&str, &str), version: u64) -> Bytes {
+    let object = json!({"kind": kind, "apiVersion": api_version,
+        "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null}});
+    line("BOOKMARK", &Bytes::from(object.to_string()))
+}
+
+/// A list of what is there already as JSON, separated by commas.
+pub(crate) fn list_of((api_version, kind): (&str, &str), version: &str, next: &str, items: &[u8]) -> Bytes {
+    let metadata = if next.is_empty() {
+        json!({"resourceVersion": version})
+    } else {
+        json!({"resourceVersion": version, "continue": next})
+    };
+    let head = format!(
+        "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":["
+    );
+    let mut list = BytesMut::with_capacity(head.len() + items.len() + 2);
+    list.put_slice(head.as_bytes());
+    list.put_slice(items);
+    list.put_slice(b"]}");
+    list.freeze()
+}
+
+/// The uids of an object's owners.
+pub(crate) fn owners(object: &Value) -> impl Iterator<Item = &str> {
+    let references = object["metadata"]["ownerReferences"].as_array();
+    references.into_iter().flatten().filter_map(|owner| owner["uid"].as_str())
+}
