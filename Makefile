@@ -16,11 +16,24 @@ help: ## Show this help
 demo: control-plane ## Watch a Cluster move to a new version on a real control plane; KEEP=1 leaves it running
 	E2E_MANAGER=$(abspath $(BIN)/manager) $(BIN)/demo
 
+# The tests with the real Cluster API, of which a machine runs one at a time: `test = false` in test/e2e/Cargo.toml.
+ON_CLUSTER_API = chain faults original
+
 .PHONY: test
 test: fmt-check lint ## Run every test: format, lints, unit tests, and live tests on a real control plane
 	$(CARGO) test --workspace --no-run
+	$(CARGO) test --workspace --no-run $(ON_CLUSTER_API:%=--test %)
 	$(BIN)/controlplane build
-	E2E_MANAGER=$(abspath $(BIN)/manager) $(CARGO) test --workspace --no-fail-fast
+	@echo "Tests run in two rows for some minutes; the output of each is shown when it ends."
+	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-on-cluster-api test-beside
+
+# What takes turns mostly waits, so that everything else fits in beside it.
+.PHONY: test-on-cluster-api test-beside
+test-on-cluster-api test-beside: export E2E_MANAGER = $(abspath $(BIN)/manager)
+test-on-cluster-api:
+	$(CARGO) test --workspace --no-fail-fast $(ON_CLUSTER_API:%=--test %)
+test-beside:
+	$(CARGO) test --workspace --no-fail-fast
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane: seconds

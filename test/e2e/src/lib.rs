@@ -44,7 +44,7 @@ pub use ending::{Expected, Requests};
 pub use error::{Error, Result};
 pub use installed::{ACCOUNT, Installed, NAMESPACE, USER, install_crds, repository};
 pub use manager::{LogLine, Manager, Memory, program};
-pub use objects::{LOOK_EVERY, Objects, capi, find_condition, name};
+pub use objects::{Apply, LOOK_EVERY, Objects, capi, find_condition, name};
 pub use package_repository::{Misbehaviour, PackageRepository, Request};
 pub use rollout::Rollout;
 pub use samples::Sample;

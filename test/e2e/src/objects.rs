@@ -48,6 +48,35 @@ const EVENT: Kind = Kind { group: "events.k8s.io", versions: &["v1"], kind: "Eve
 /// How often something that is awaited is looked at. It bounds what a measured time can tell.
 pub const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// A way of applying: see [`Objects::apply`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Apply<'a> {
+    /// The field manager.
+    pub manager: &'a str,
+    /// Takes fields that others own.
+    pub force: bool,
+    /// Says what would be, and changes nothing.
+    pub dry_run: bool,
+}
+
+impl<'a> Apply<'a> {
+    /// By force, as GitOps tools do it.
+    pub fn forced(manager: &'a str) -> Self {
+        Self { manager, force: true, dry_run: false }
+    }
+
+    /// As `kubectl apply --server-side --field-manager=<manager>`.
+    pub fn unforced(manager: &'a str) -> Self {
+        Self { manager, force: false, dry_run: false }
+    }
+
+    /// Only to see what would be.
+    #[must_use]
+    pub fn dry(self) -> Self {
+        Self { dry_run: true, ..self }
+    }
+}
+
 /// Reads, patches and awaits objects, as an administrator. They come as JSON: a test names the fields that it is about.
 #[derive(Clone)]
 pub struct Objects {
@@ -95,8 +124,25 @@ impl Objects {
     /// A JSON merge patch. The name may have a subresource behind it: `<name>/status`.
     pub async fn merge(&self, kind: &Kind, namespace: &str, name: &str, patch: &Value) -> Result<Value> {
         let path = format!("{}/{name}", path(kind, namespace));
-        let patched = self.ask("PATCH", &path, Some(patch)).await?;
+        let patched = self.ask_as("application/merge-patch+json", "PATCH", &path, Some(patch)).await?;
         patched.ok_or_else(|| Error::Unexpected(format!("{path} is not there to be patched")))
+    }
+
+    /// Server-side apply, as GitOps tools do it. The object has its apiVersion, kind, name and namespace.
+    ///
+    /// # Errors
+    /// The API server's refusal, [`Error::Kubernetes`], with its words: 409 for a field of another manager that is not forced.
+    pub async fn apply(&self, kind: &Kind, how: Apply<'_>, object: &Value) -> Result<Value> {
+        let Apply { manager, force, dry_run } = how;
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        let dry_run = if dry_run { "&dryRun=All" } else { "" };
+        let path = format!(
+            "{}/{}?fieldManager={manager}&force={force}{dry_run}",
+            path(kind, namespace),
+            name(object)
+        );
+        let applied = self.ask_as("application/apply-patch+yaml", "PATCH", &path, Some(object)).await?;
+        applied.ok_or_else(|| Error::Unexpected(format!("{path} is not served")))
     }
 
     /// Deletes an object and, in the background, what it owns. It may be gone already.
@@ -107,11 +153,20 @@ impl Objects {
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
-        let of = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        self.ask_as("application/json", method, path, body).await
+    }
+
+    async fn ask_as(
+        &self,
+        content_type: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>> {
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("Content-Type", of)
+            .header("Content-Type", content_type)
             .body(body.map(|body| body.to_string().into_bytes()).unwrap_or_default())
             .map_err(|error| Error::Unexpected(format!("{path}: {error}")))?;
         match self.client.request(request).await {

@@ -23,7 +23,10 @@ const INWARDS: &[(&str, &[&str])] = &[
     ("controlplane", &[]),
     ("testkit", &["api", "domain", "runtime"]),
     ("xtask", &["api", "domain", "manager", "runtime"]),
-    ("e2e", &["api", "chain", "controlplane", "cli", "domain", "manager", "runtime", "sim", "sources", "testkit"]),
+    (
+        "e2e",
+        &["api", "chain", "controlplane", "cli", "domain", "manager", "runtime", "sim", "sources", "testkit"],
+    ),
 ];
 /// What only tests may be built on beyond that.
 const FOR_TESTS: &[&str] = &["testkit", "controlplane"];
@@ -63,6 +66,15 @@ struct Metadata {
 struct Package {
     name: String,
     dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+    /// Whether `cargo test` runs it without being told to.
+    test: bool,
 }
 
 #[derive(Deserialize)]
@@ -71,15 +83,18 @@ struct Dependency {
     kind: Option<String>,
 }
 
-fn packages() -> BTreeMap<String, Vec<Dependency>> {
+fn metadata() -> Metadata {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
         .current_dir(repository())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap();
-    metadata.packages.into_iter().map(|package| (package.name, package.dependencies)).collect()
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn packages() -> BTreeMap<String, Vec<Dependency>> {
+    metadata().packages.into_iter().map(|package| (package.name, package.dependencies)).collect()
 }
 
 /// The Rust files below some folders, as paths from the repository's root.
@@ -118,7 +133,14 @@ fn talking(path: &Path) -> Vec<String> {
     let text = read(path);
     let lines = code(&text).into_iter();
     let found = lines.filter_map(|(number, line)| {
-        let talk = TALK.iter().find(|talk| line.contains(**talk))?;
+        // A field called `awaited` is no `.await`.
+        let stands = |talk: &str| {
+            line.match_indices(talk).any(|(at, _)| {
+                let next = line[at + talk.len()..].chars().next();
+                !talk.ends_with(char::is_alphabetic) || !next.is_some_and(|next| next.is_alphanumeric())
+            })
+        };
+        let talk = TALK.iter().find(|talk| stands(talk))?;
         Some(format!("{}:{number}: {talk}: {}", path.display(), line.trim()))
     });
     found.collect()
@@ -228,4 +250,39 @@ fn files_can_be_read_in_one_sitting_and_are_called_what_they_are() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// The live tests that `make test` runs one after another, beside everything else.
+fn on_cluster_api() -> BTreeSet<String> {
+    let makefile = read(Path::new("Makefile"));
+    let list = makefile.lines().find_map(|line| line.strip_prefix("ON_CLUSTER_API = ")).unwrap();
+    list.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn no_test_is_left_out_of_make_test() {
+    let targets = metadata().packages.into_iter().flat_map(|package| package.targets);
+    let is_test = |target: &Target| target.kind.iter().any(|kind| kind == "test");
+    let by_name_only: BTreeSet<String> =
+        targets.filter(|target| is_test(target) && !target.test).map(|target| target.name).collect();
+    assert_eq!(
+        by_name_only,
+        on_cluster_api(),
+        "test = false in a manifest, and ON_CLUSTER_API in the Makefile"
+    );
+}
+
+#[test]
+fn what_needs_cluster_api_takes_its_turn_in_the_makefile() {
+    let root = Path::new("test/e2e/tests");
+    let mut found = BTreeSet::new();
+    for path in rust_files(&["test/e2e/tests"]) {
+        // Put together, so that this file is none of them.
+        if read(&path).contains(concat!("start_with_", "cluster_api()")) {
+            let program = path.strip_prefix(root).unwrap().components().next().unwrap();
+            let program = program.as_os_str().to_string_lossy();
+            found.insert(program.trim_end_matches(".rs").to_owned());
+        }
+    }
+    assert_eq!(found, on_cluster_api());
 }

@@ -29,6 +29,8 @@ const TRIES: usize = 5;
 /// How long another control plane with Cluster API is waited for: longer than any test.
 const TURN_WITHIN: Duration = Duration::from_secs(30 * 60);
 const POLL: Duration = Duration::from_millis(200);
+/// What those who run Cluster API on this machine claim, one at a time.
+const TURN: &str = "cluster-api";
 /// How long the API server may take to know of new webhooks.
 const ADMISSION_WITHIN: Duration = Duration::from_secs(30);
 
@@ -101,7 +103,7 @@ impl ControlPlane {
             .await
             .map_err(|error| Error::File { path: "go build".into(), source: error.into() })??;
         self.binaries.add(built);
-        let turn = await_turn().await?;
+        let turn = await_turn(TURN, TURN_WITHIN).await?;
         let certificates = self.folder.folder("certificates")?;
         for attempt in 1..=TRIES {
             let ports =
@@ -218,15 +220,14 @@ impl ControlPlane {
 }
 
 /// Waits until no other control plane of this machine runs Cluster API.
-async fn await_turn() -> Result<Claim> {
-    const NAME: &str = "cluster-api";
+async fn await_turn(name: &str, within: Duration) -> Result<Claim> {
     let mut told = None;
     let turn = async {
         loop {
-            if let Some(claim) = Claim::take(NAME) {
+            if let Some(claim) = Claim::take(name) {
                 return claim;
             }
-            let holder = Claim::holder(NAME);
+            let holder = Claim::holder(name);
             if holder.is_some() && told != holder {
                 told = holder;
                 say(format_args!(
@@ -237,9 +238,35 @@ async fn await_turn() -> Result<Claim> {
             tokio::time::sleep(POLL).await;
         }
     };
-    tokio::time::timeout(TURN_WITHIN, turn).await.map_err(|_| Error::Deadline {
+    tokio::time::timeout(within, turn).await.map_err(|_| Error::Deadline {
         condition: "no other control plane runs Cluster API".to_owned(),
-        within: TURN_WITHIN,
-        found: format!("process {} does", Claim::holder(NAME).unwrap_or_default()),
+        within,
+        found: format!("process {} does", Claim::holder(name).unwrap_or_default()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_second_waits_for_its_turn_and_says_for_whom() {
+        let own = std::process::id();
+        // Not the turn itself, which live tests beside this one take.
+        let name = format!("turn-of-test-{own}");
+        let first = await_turn(&name, TURN_WITHIN).await.unwrap();
+        let late = await_turn(&name, Duration::from_millis(1)).await.unwrap_err();
+        assert!(
+            matches!(late, Error::Deadline { ref found, .. } if *found == format!("process {own} does")),
+            "{late}"
+        );
+        let second = {
+            let name = name.clone();
+            tokio::spawn(async move { await_turn(&name, TURN_WITHIN).await })
+        };
+        tokio::task::yield_now().await;
+        assert!(!second.is_finished());
+        drop(first);
+        second.await.unwrap().unwrap();
+    }
 }

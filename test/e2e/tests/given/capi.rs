@@ -25,21 +25,21 @@ fn merge(into: &mut Value, other: Value) {
     }
 }
 
-fn condition(type_: &str, status: &str) -> Value {
+fn condition(type_: &str, status: &str, generation: i64) -> Value {
     json!({
-        "type": type_, "status": status, "reason": "Test", "message": "", "observedGeneration": 1,
+        "type": type_, "status": status, "reason": "Test", "message": "", "observedGeneration": generation,
         "lastTransitionTime": "2026-11-21T10:00:00Z",
     })
 }
 
 /// What Cluster API says of a Cluster at rest.
-fn at_rest() -> Value {
+fn at_rest(generation: i64) -> Value {
     json!({"status": {
         "phase": "Provisioned",
         "initialization": {"infrastructureProvisioned": true, "controlPlaneInitialized": true},
         "conditions": [
-            condition("Available", "True"), condition("RollingOut", "False"),
-            condition("TopologyReconciled", "True"),
+            condition("Available", "True", generation), condition("RollingOut", "False", generation),
+            condition("TopologyReconciled", "True", generation),
         ],
         "controlPlane": {"desiredReplicas": 1, "replicas": 1, "upToDateReplicas": 1},
         "workers": {"desiredReplicas": 2, "replicas": 2, "upToDateReplicas": 2},
@@ -56,7 +56,7 @@ pub(crate) fn reconciled(variables: &[&str]) -> Value {
         .collect();
     json!({"status": {
         "observedGeneration": 1,
-        "conditions": [condition("VariablesReady", "True")],
+        "conditions": [condition("VariablesReady", "True", 1)],
         "variables": variables,
     }})
 }
@@ -65,7 +65,15 @@ pub(crate) fn reconciled(variables: &[&str]) -> Value {
 pub(crate) async fn create_cluster(objects: &Objects, namespace: &str, name: &str, mut cluster: Value) {
     merge(&mut cluster, json!({"metadata": {"name": name}}));
     objects.create(&cluster::KIND, namespace, &cluster).await.unwrap();
-    objects.merge(&cluster::KIND, namespace, &format!("{name}/status"), &at_rest()).await.unwrap();
+    settle(objects, namespace, name).await;
+}
+
+/// Says of a Cluster that its topology is as its spec wants it, as Cluster API does when all machines are there.
+pub(crate) async fn settle(objects: &Objects, namespace: &str, name: &str) {
+    let cluster = objects.get(&cluster::KIND, namespace, name).await.unwrap().unwrap();
+    let generation = cluster["metadata"]["generation"].as_i64().unwrap();
+    let status = format!("{name}/status");
+    objects.merge(&cluster::KIND, namespace, &status, &at_rest(generation)).await.unwrap();
 }
 
 /// The class `class`, reconciled, with the variable `image`.
