@@ -26,7 +26,7 @@ domain::reasons! {
     pub enum Reason {
         /// spec.paused is set
         Paused: waits,
-        /// spec.versionRange does not parse
+        /// spec.versionRange, or an entry of spec.deniedVersions, does not parse
         InvalidVersionRange: human,
         /// A reference points to another namespace
         CrossNamespaceReference: human,

@@ -29,7 +29,7 @@ pub struct Template {
     /// Labels and annotations of the machine images. Those by which the syncer knows its images cannot be overridden.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<TemplateMeta>,
-    /// Spec of the machine images; only its jobTemplate is used.
+    /// Spec of the machine images; only its jobTemplate and build are used.
     pub spec: machine_image::Spec,
 }
 

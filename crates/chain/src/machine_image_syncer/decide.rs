@@ -1,4 +1,4 @@
-//! Which version needs a machine image, and why it has none.
+//! Which versions need a machine image, and why one has none.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use api::upgrader::machine_image;
 use api::upgrader::machine_image_syncer::{DEFAULT_INTERVAL, Reason, SyncerRow};
 use api::upgrader::machine_image_template;
 use domain::object::{ObjectKey, ObjectRef};
-use domain::range::VersionRange;
 use domain::verdict::{Because, Reason as _, Then, Trouble};
-use domain::version::KubernetesVersion;
 use jiff::{SignedDuration, Timestamp};
 use runtime::clock::{after, spread};
 
 use super::apply::{Creation, Step};
-use super::manifest::{image_name, machine_image};
+use super::choice::{Choice, NoChoice, Rules, Young};
+use super::manifest::{Lineage, image_name, machine_image};
 use super::observe::{Image, MOVING_OUT, Observed, REJECTED};
+use super::retention::AGAIN;
 use super::source::{Found, Polled, Source, Target};
 
 /// How long the first list of a source's kind may take before something is said of it.
@@ -39,7 +39,7 @@ pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict {
     if syncer.paused {
         return Verdict::wait(Because::new(Reason::Paused, "spec.paused is set"));
     }
-    let (range, target) = match references(syncer) {
+    let (rules, target) = match references(syncer) {
         Ok(references) => references,
         Err(because) => return Verdict::failed(*because),
     };
@@ -47,12 +47,14 @@ pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict {
         return Verdict::failed(Because::new(Reason::of_trouble(*trouble), words));
     }
     match &observed.source {
-        Source::Unnamed(_) | Source::Watched(_) => standing(observed, &range, &target, now),
+        Source::Unnamed(_) | Source::Watched(_) => {
+            retained(observed, standing(observed, &rules, &target, now), now)
+        }
         Source::Syncing(since) => syncing(&target, *since, now),
         Source::Polled(polled) => {
             let due = polled.as_ref().map(|polled| due(polled, syncer)).filter(|due| *due > now);
             match due {
-                Some(due) => standing(observed, &range, &target, now).recheck(due),
+                Some(due) => retained(observed, standing(observed, &rules, &target, now), now).recheck(due),
                 None => Verdict::wait(unsaid("the source is being read")).step(Step::ReadSource(target)),
             }
         }
@@ -70,7 +72,7 @@ pub(super) fn is_unsaid(then: &Then<Reason>) -> bool {
 }
 
 /// What can be said of the spec by itself.
-fn references(syncer: &SyncerRow) -> Result<(VersionRange, Target), Box<Because<Reason>>> {
+fn references(syncer: &SyncerRow) -> Result<(Rules, Target), Box<Because<Reason>>> {
     let namespace = &*syncer.meta.key.namespace;
     for (field, reference) in [("sourceRef", &syncer.source), ("machineImageTemplateRef", &syncer.template)] {
         if reference.leaves(namespace) {
@@ -80,15 +82,12 @@ fn references(syncer: &SyncerRow) -> Result<(VersionRange, Target), Box<Because<
             return Err(because.unblock("refer to an object of the syncer's own namespace").into());
         }
     }
-    let range = syncer.version_range.parse().map_err(|error| {
-        let because = Because::new(Reason::InvalidVersionRange, format!("spec.versionRange: {error}"));
-        Box::new(because.unblock("correct the range"))
-    })?;
+    let rules = Rules::of(syncer)?;
     let target = Target::of(syncer).map_err(|field| {
         let because = Because::new(Reason::SourceInvalid, format!("spec.sourceRef has no {field}"));
         Box::new(because.unblock("name the source's apiVersion, kind and name"))
     })?;
-    Ok((range, target))
+    Ok((rules, target))
 }
 
 fn syncing(target: &Target, since: Timestamp, now: Timestamp) -> Verdict {
@@ -105,51 +104,104 @@ fn syncing(target: &Target, since: Timestamp, now: Timestamp) -> Verdict {
     }
 }
 
-/// Where everything that was read leaves the syncer.
-fn standing(observed: &Observed, range: &VersionRange, target: &Target, now: Timestamp) -> Verdict {
-    let (text, version) = match wanted(observed, range, target) {
-        Ok(wanted) => wanted,
+/// Where everything that was read leaves the syncer: the first version that something can be done about now, else the first
+/// that lacks its image. A version that is held up holds up no other.
+fn standing(observed: &Observed, rules: &Rules, target: &Target, now: Timestamp) -> Verdict {
+    let Choice { wanted, young } = match wanted(observed, rules, target, now) {
+        Ok(choice) => choice,
         Err(then) => return Verdict { steps: Vec::new(), then: *then, recheck: None },
     };
-    match observed.image_of(&version) {
-        Some(Image { meta, .. }) if meta.deleting => deleting(ObjectRef::of(machine_image::KIND, meta)),
-        Some(_) => Verdict::done(),
-        None => make(observed, text, now),
+    let mut first: Option<Verdict> = None;
+    for version in &wanted {
+        let verdict = match observed.image_of(&version.parsed) {
+            Some(Image { meta, .. }) if meta.deleting => deleting(ObjectRef::of(machine_image::KIND, meta)),
+            Some(_) => continue,
+            // Each has a pass of its own, so that each is told of.
+            None if observed.created.is_some() => {
+                let message = format!("the machine image for {} is next to be made", version.text);
+                Verdict::wait(Because::new(Reason::CreatingImage, message)).recheck(now)
+            }
+            None => make(observed, version.text, target, now),
+        };
+        if !verdict.steps.is_empty() {
+            return verdict;
+        }
+        let again = verdict.recheck;
+        let kept = first.get_or_insert(verdict);
+        if let Some(again) = again {
+            kept.recheck = Some(kept.recheck.map_or(again, |other| other.min(again)));
+        }
+    }
+    first.or_else(|| young.map(|young| too_young(observed, &young, target))).unwrap_or_else(Verdict::done)
+}
+
+/// Deletes what nothing needs any more, after everything else: images that stay keep no syncer from being up to date.
+fn retained(observed: &Observed, verdict: Verdict, now: Timestamp) -> Verdict {
+    let Some(retaining) = &observed.retention else { return verdict };
+    if !verdict.steps.is_empty() || matches!(verdict.then, Then::Failed(_)) {
+        return verdict;
+    }
+    let meta = &observed.syncer.meta;
+    match retaining.step(&meta.key.namespace) {
+        Some(step @ Step::DeleteImage { .. }) => {
+            let Step::DeleteImage { image, because, .. } = &step else { return verdict };
+            let because = Because::new(Reason::DeletingImage, format!("it is being deleted: {because}"))
+                .blocked_by(ObjectRef::of(machine_image::KIND, image));
+            Verdict::wait(because).step(step)
+        }
+        Some(step) => verdict.step(step),
+        None if retaining.has_more(&meta.key.namespace) => verdict.recheck(now),
+        None if retaining.passing => verdict.recheck(after(now, spread(AGAIN, JITTER, &meta.uid))),
+        None => verdict,
     }
 }
 
-/// The machine image of the version that must have one.
-pub(super) fn current(observed: &Observed) -> Option<&Image> {
-    let (range, target) = references(&observed.syncer).ok()?;
-    let (_, version) = wanted(observed, &range, &target).ok()?;
-    observed.image_of(&version)
+fn too_young(observed: &Observed, young: &Young<'_>, target: &Target) -> Verdict {
+    let age = observed.syncer.minimum_age;
+    let message = format!("{} has not been in the source for {age:#} yet", young.version.text);
+    let because = Because::new(Reason::VersionTooYoung, message).blocked_by(target.object());
+    Verdict::wait(because.not_before(young.due))
 }
 
-/// The version that must have a machine image.
+/// The machine images of the versions that must have one, the oldest minor first.
+pub(super) fn current(observed: &Observed, now: Timestamp) -> Vec<&Image> {
+    let Ok((rules, target)) = references(&observed.syncer) else { return Vec::new() };
+    let Ok(choice) = wanted(observed, &rules, &target, now) else { return Vec::new() };
+    choice.wanted.iter().filter_map(|version| observed.image_of(&version.parsed)).collect()
+}
+
+/// The versions that must have a machine image.
 fn wanted<'a>(
     observed: &'a Observed,
-    range: &VersionRange,
+    rules: &Rules,
     target: &Target,
-) -> Result<(&'a str, KubernetesVersion), Box<Then<Reason>>> {
+    now: Timestamp,
+) -> Result<Choice<'a>, Box<Then<Reason>>> {
     let failed = |because| Box::new(Then::Failed(because));
     let versions = versions(&observed.source, target).map_err(|because| failed(*because))?;
     if let Some(because) = bad_template(observed) {
         return Err(failed(because));
     }
-    let wait = |reason, message: String| {
-        let because = Because::new(reason, message + &polled(observed)).blocked_by(target.object());
-        Box::new(Then::Wait(because))
-    };
-    if versions.is_empty() {
-        return Err(wait(Reason::NoVersionsInSource, "the source has no versions yet".to_owned()));
-    }
-    range.newest(versions.iter().map(AsRef::as_ref)).ok_or_else(|| {
+    rules.choose(versions, observed, now).map_err(|none| {
         let range = &observed.syncer.version_range;
-        let message = match versions.len() {
-            1 => format!("the one version of the source is not in {range}"),
-            several => format!("none of the {several} versions of the source is in {range}"),
+        let (reason, message) = match none {
+            NoChoice::Empty => (Reason::NoVersionsInSource, "the source has no versions yet".to_owned()),
+            NoChoice::OutOfRange(1) => {
+                (Reason::NoVersionInRange, format!("the one version of the source is not in {range}"))
+            }
+            NoChoice::OutOfRange(several) => (
+                Reason::NoVersionInRange,
+                format!("none of the {several} versions of the source is in {range}"),
+            ),
+            NoChoice::Denied(1) => {
+                (Reason::VersionDenied, format!("spec.deniedVersions has the one version that is in {range}"))
+            }
+            NoChoice::Denied(several) => {
+                (Reason::VersionDenied, format!("spec.deniedVersions has all {several} versions in {range}"))
+            }
         };
-        wait(Reason::NoVersionInRange, message)
+        let because = Because::new(reason, message + &remarks(observed)).blocked_by(target.object());
+        Box::new(Then::Wait(because))
     })
 }
 
@@ -197,7 +249,7 @@ fn template_ref(syncer: &SyncerRow) -> ObjectRef {
 }
 
 /// The steps to a machine image: the template is read live, so that what is made is what the user last wrote.
-fn make(observed: &Observed, version: &str, now: Timestamp) -> Verdict {
+fn make(observed: &Observed, version: &str, target: &Target, now: Timestamp) -> Verdict {
     let syncer = &observed.syncer;
     let name = image_name(&syncer.meta, version);
     if let Some(meta) = observed.namesake(&name) {
@@ -238,7 +290,12 @@ fn make(observed: &Observed, version: &str, now: Timestamp) -> Verdict {
             key: syncer.meta.key.sibling(&name),
             version: version.into(),
             template: live.meta.clone(),
-            body: machine_image(syncer, version, live),
+            body: machine_image(
+                syncer,
+                version,
+                live,
+                Lineage::of(target, observed.catalog.as_ref(), version),
+            ),
         }))),
     }
 }
@@ -248,11 +305,22 @@ fn deleting(image: ObjectRef) -> Verdict {
     Verdict::wait(Because::new(Reason::ImageDeleting, message).blocked_by(image))
 }
 
-/// What a message adds where the source is polled.
-pub(super) fn polled(observed: &Observed) -> String {
-    let Source::Polled(_) = &observed.source else { return String::new() };
-    let interval = interval(&observed.syncer);
-    format!("; the source is read every {interval:#}, since the controller may not list and watch its kind")
+/// What a message adds where the source does not tell all that it could.
+pub(super) fn remarks(observed: &Observed) -> String {
+    let mut remarks = String::new();
+    if let Source::Polled(_) = &observed.source {
+        let interval = interval(&observed.syncer);
+        remarks = format!(
+            "; the source is read every {interval:#}, since the controller may not list and watch its kind"
+        );
+    }
+    let ages = Rules::of(&observed.syncer).is_ok_and(|rules| rules.ask_for_age());
+    if ages && Target::of(&observed.syncer).is_ok_and(|target| !target.is_ours()) {
+        remarks.push_str(
+            "; a source of this kind tells no ages, so that spec.minimumAge passes over no version",
+        );
+    }
+    remarks
 }
 
 fn interval(syncer: &SyncerRow) -> SignedDuration {

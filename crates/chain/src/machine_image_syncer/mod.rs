@@ -1,26 +1,32 @@
-//! `MachineImageSyncer`: a machine image for the newest version of a source in a range.
+//! `MachineImageSyncer`: machine images for the newest versions of a source in a range.
 //!
-//! *Reads* its source (of any kind that has `status.versions`), its template, and the machine images of its namespace.
-//! *Writes* new machine images and its own status, and never changes or deletes an image. An image that it made once, in
+//! *Reads* its source (of any kind that has `status.versions`), its template, and the machine images of its namespace; where
+//! `spec.retention` is set also the plans and the other syncers there, and, live, what Clusters and their machines use.
+//! *Writes* new machine images and its own status, and changes no image; it deletes one only where `spec.retention` asks for
+//! it and nothing needs it: what cannot be told counts as a need. An image that it made once, in
 //! whatever state and by whatever release, is never made again: it is known by its owner, or, where a move or an orphaning
 //! delete left it without one, by the labels that no template can overwrite. What is absent for a moment only, since
 //! `clusterctl move` is under way, is not made either. A source that may be read but not watched is
 //! polled.
 
 mod apply;
+mod choice;
 mod decide;
 mod manifest;
 mod observe;
+mod retention;
 mod source;
 mod status;
 #[cfg(test)]
 mod tests;
 
+use api::capi;
 use api::source::VersionsRow;
 use api::upgrader::debian_repository_source::{self, SourceRow};
 use api::upgrader::machine_image::{self, MachineImageRow};
 use api::upgrader::machine_image_syncer::{KIND, Reason, SOURCE_INDEX, SyncerRow, TEMPLATE_INDEX};
 use api::upgrader::machine_image_template::{self, TemplateRow};
+use api::upgrader::plan::{self, PlanRow};
 use domain::object::{Kind, ObjectKey};
 use domain::verdict::Verdict;
 use futures::future::BoxFuture;
@@ -35,7 +41,8 @@ use runtime::store::{DynamicKind, Snapshot};
 pub use self::apply::{Answer, Creation, Step};
 pub use self::manifest::LiveTemplate;
 pub use self::observe::{Errand, Image, Memory, Observed, Rejected};
-pub use self::source::{Found, Polled, Source, Target};
+pub use self::retention::{Acted, Candidate, Fate, Judged, Part, Reading, Remembered, Retaining, Used, User};
+pub use self::source::{Catalog, Found, Polled, Source, Target};
 
 /// The controller of machine image syncers.
 #[derive(Debug, Default)]
@@ -53,7 +60,15 @@ impl Room for SyncerRoom {
         Rule::new(KIND.group, "machineimagesyncers/finalizers", &["update"]),
         Rule::new(KIND.group, "debianrepositorysources", &["list", "watch"]),
         Rule::new(KIND.group, "machineimagetemplates", &["get", "list", "watch"]),
-        Rule::new(KIND.group, "machineimages", &["create", "list", "watch"]),
+        Rule::new(KIND.group, "machineimages", &["create", "delete", "list", "watch"]),
+        // What follows is for retention: who needs an image.
+        Rule::new(KIND.group, "plans", &["list", "watch"]),
+        Rule::new(capi::GROUP, "clusters", &["list"]),
+        Rule::new(capi::GROUP, "machinedeployments", &["list"]),
+        Rule::new(capi::GROUP, "machinepools", &["list"]),
+        Rule::new(capi::GROUP, "machines", &["list"]),
+        // Of any provider: each has kinds of its own in this group.
+        Rule::new("controlplane.cluster.x-k8s.io", "*", &["get"]),
         runtime::EVENTS_RULE,
     ];
     type Row = SyncerRow;
@@ -69,6 +84,7 @@ impl Room for SyncerRoom {
         registrar.watch_named::<SyncerRow, VersionsRow>(source::watched, readers_of_named);
         registrar.watch::<TemplateRow>(machine_image_template::KIND, users_of);
         registrar.watch::<MachineImageRow>(machine_image::KIND, makers_of);
+        registrar.watch::<PlanRow>(plan::KIND, retainers_by);
     }
 
     fn observe(
@@ -115,7 +131,8 @@ fn readers_of(
     before: Option<&SourceRow>,
     after: Option<&SourceRow>,
 ) -> Vec<ObjectKey> {
-    if before.map(|row| &row.status.versions) == after.map(|row| &row.status.versions) {
+    let counts = |row: &SourceRow| (row.status.versions.clone(), row.status.packages.clone());
+    if before.map(counts) == after.map(counts) {
         return Vec::new();
     }
     readers_of_named(snapshot, &runtime::store::dynamic_kind(debian_repository_source::KIND), source)
@@ -139,6 +156,26 @@ fn users_of(
 ) -> Vec<ObjectKey> {
     let syncers = snapshot.referring::<SyncerRow>(TEMPLATE_INDEX, &template.namespace, &template.name);
     syncers.map(|syncer| syncer.meta.key.clone()).collect()
+}
+
+/// The syncers whose images stay or go by where a plan leads.
+fn retainers_by(
+    snapshot: Snapshot<'_>,
+    plan: &ObjectKey,
+    before: Option<&PlanRow>,
+    after: Option<&PlanRow>,
+) -> Vec<ObjectKey> {
+    let counts = |row: &PlanRow| {
+        let status = &row.status;
+        let current = status.observed_generation == Some(row.meta.generation);
+        let details = status.machine_image_details.clone();
+        (details, status.machine_image_ref.clone(), status.path.clone(), current)
+    };
+    if before.map(counts) == after.map(counts) {
+        return Vec::new();
+    }
+    let syncers = snapshot.in_namespace::<SyncerRow>(&plan.namespace);
+    syncers.filter(|syncer| syncer.retention.is_some()).map(|syncer| syncer.meta.key.clone()).collect()
 }
 
 /// The syncer that made this image; where there is none, every syncer of the namespace, since the image may have the name

@@ -16,8 +16,10 @@ use runtime::clock::after;
 use runtime::store::{Availability, DynamicKind, Snapshot, Table};
 
 use super::apply::{Answer, Step};
+use super::choice::Known;
 use super::manifest::LiveTemplate;
-use super::source::{self, Polled, Source};
+use super::retention::{self, Remembered, Retaining};
+use super::source::{self, Catalog, Polled, Source};
 
 /// How long a template that the server did not accept is not tried again while it stays as it is.
 pub(super) const REJECTED: SignedDuration = SignedDuration::from_mins(10);
@@ -40,6 +42,7 @@ pub struct Memory {
     rejected: Option<Rejected>,
     created: Option<Box<str>>,
     refused: Option<Errand>,
+    retention: Remembered,
 }
 
 /// What a request was for.
@@ -51,6 +54,8 @@ pub enum Errand {
     Template,
     /// The machine image.
     Image,
+    /// What Cluster API uses.
+    Use,
 }
 
 /// The server found a machine image invalid that was made from a template.
@@ -73,6 +78,8 @@ pub struct Observed {
     pub blind: Option<(Trouble, String)>,
     /// What is known of the source.
     pub source: Source,
+    /// What a source of our own kind tells besides.
+    pub catalog: Option<Catalog>,
     /// The template, as far as the watch keeps it.
     pub template: Option<TemplateRow>,
     /// The template as it was read for the machine image to be made.
@@ -89,6 +96,8 @@ pub struct Observed {
     pub created: Option<Box<str>>,
     /// What the request was for that this pass was refused.
     pub refused: Option<Errand>,
+    /// Which of its images go, where it asks for that.
+    pub retention: Option<Retaining>,
 }
 
 /// A machine image that this syncer made.
@@ -133,6 +142,16 @@ impl Observed {
     }
 }
 
+impl Known for Observed {
+    fn first_seen(&self, version: &str) -> Option<Timestamp> {
+        self.catalog.as_ref()?.first_seen(version)
+    }
+
+    fn has_image(&self, version: &KubernetesVersion) -> bool {
+        self.image_of(version).is_some()
+    }
+}
+
 impl Memory {
     /// Versions that had an image and have none now.
     fn vanished(&mut self, images: &[Image], now: Timestamp) -> BTreeMap<Box<str>, Timestamp> {
@@ -152,17 +171,29 @@ impl Memory {
             }
             (_, Answer::Template(template)) => self.template = Some(template),
             (_, Answer::Created(uid)) => (self.created, self.rejected) = (Some(uid), None),
-            (_, Answer::Source(_)) => {}
+            (Step::ReadUse { part, images, .. }, Answer::Use(used)) => {
+                self.retention.read(part, images, used, now);
+            }
+            (Step::DeleteImage { image, because, .. }, Answer::Deleted) => {
+                self.retention.deleted(image, because);
+            }
+            (_, Answer::Source(_) | Answer::Use(_) | Answer::Deleted) => {}
         }
     }
 
-    /// A machine image that the server finds invalid is the template's fault, and the user's to mend.
+    /// A machine image that the server finds invalid is the template's fault, and the user's to mend. One that it does not
+    /// delete stays.
     pub(super) fn refused(&mut self, step: &Step, refusal: &Refusal, now: Timestamp) -> bool {
+        if let Step::DeleteImage { image, .. } = step {
+            self.retention.refused(image, refusal, now);
+            return true;
+        }
         let (Step::CreateImage(creation), Refusal::Invalid(words)) = (step, refusal) else {
             self.refused = Some(match step {
                 Step::ReadSource(_) => Errand::Source,
                 Step::ReadTemplate(_) => Errand::Template,
-                Step::CreateImage(_) => Errand::Image,
+                Step::CreateImage(_) | Step::DeleteImage { .. } => Errand::Image,
+                Step::ReadUse { .. } => Errand::Use,
             });
             return false;
         };
@@ -206,11 +237,19 @@ pub(super) fn observe(
             others.push(image.meta.clone());
         }
     }
+    let blind = blind::<MachineImageRow>(snapshot, "machine images")
+        .or_else(|| blind::<TemplateRow>(snapshot, "machine image templates"));
+    let retention = if blind.is_none() {
+        retention::observe(snapshot, syncer, &source, &mut memory.retention, now)
+    } else {
+        None
+    };
     Observed {
+        retention,
         vanished: memory.vanished(&images, now),
-        blind: blind::<MachineImageRow>(snapshot, "machine images")
-            .or_else(|| blind::<TemplateRow>(snapshot, "machine image templates")),
+        blind,
         source,
+        catalog: source::catalog(snapshot, syncer),
         live: memory.template.take(),
         rejected: memory
             .rejected

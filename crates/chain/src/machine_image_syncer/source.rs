@@ -1,11 +1,13 @@
 //! What a syncer knows of its source: by a watch, or, where only reading it is granted, by polls.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use api::source::VersionsRow;
-use api::upgrader::debian_repository_source::{self, SourceRow};
+use api::upgrader::debian_repository_source::{self, MINOR_PLACEHOLDER, PackageOf, SourceRow};
 use api::upgrader::machine_image_syncer::SyncerRow;
 use domain::object::{ObjectKey, ObjectRef};
+use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::store::{Availability, DynamicKind, Snapshot, Table, dynamic_kind};
 
@@ -55,6 +57,44 @@ pub struct Polled {
     pub found: Found,
 }
 
+/// What a source of our own kind tells besides its versions. Others have versions and nothing else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Catalog {
+    url: Box<str>,
+    packages: BTreeMap<Box<str>, PackageOf>,
+}
+
+impl Catalog {
+    fn of(source: &SourceRow) -> Self {
+        let packages = source.status.packages.iter();
+        Self {
+            url: source.url.clone(),
+            packages: packages.map(|package| (package.version.clone(), package.clone())).collect(),
+        }
+    }
+
+    /// When a version was seen first; `None` for what the first good fetch brought, and for what no package is known of.
+    pub(super) fn first_seen(&self, version: &str) -> Option<Timestamp> {
+        self.packages.get(version)?.first_seen
+    }
+
+    /// The package that has a version.
+    pub(super) fn package(&self, version: &str) -> Option<&str> {
+        self.packages.get(version).map(|package| &*package.package).filter(|package| !package.is_empty())
+    }
+
+    /// The package index that lists a version, without what gives access to it.
+    pub(super) fn repository(&self, version: &KubernetesVersion) -> Option<String> {
+        let minor = format!("{}.{}", version.major(), version.minor());
+        let url = self.url.replace(MINOR_PLACEHOLDER, &minor);
+        let (scheme, rest) = url.split_once("://")?;
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (host, path) = rest.split_at(end);
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        Some(format!("{scheme}://{host}{path}"))
+    }
+}
+
 impl Target {
     /// The object that the reference names, or the field that it lacks.
     pub fn of(syncer: &SyncerRow) -> Result<Self, &'static str> {
@@ -78,7 +118,7 @@ impl Target {
         }
     }
 
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         self.kind == dynamic_kind(debian_repository_source::KIND)
     }
 }
@@ -94,6 +134,12 @@ pub(super) fn watched(syncer: &SyncerRow) -> Option<DynamicKind> {
     let target = Target::of(syncer).ok()?;
     let none = syncer.meta.deleting || syncer.source.leaves(&syncer.meta.key.namespace) || target.is_ours();
     (!none).then_some(target.kind)
+}
+
+/// What a source of our own kind tells besides its versions.
+pub(super) fn catalog(snapshot: Snapshot<'_>, syncer: &SyncerRow) -> Option<Catalog> {
+    let target = Target::of(syncer).ok().filter(Target::is_ours)?;
+    snapshot.get::<SourceRow>(&target.key).map(Catalog::of)
 }
 
 /// What the tables and the last poll tell. `syncing` is the kind whose first list was seen to be under way, and since when.

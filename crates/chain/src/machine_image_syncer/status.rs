@@ -11,8 +11,9 @@ use runtime::room::Report;
 use runtime::status::merge_patch;
 
 use super::apply::Step;
-use super::decide::{current, is_unsaid, polled};
+use super::decide::{current, is_unsaid, remarks};
 use super::observe::{Errand, Image, Observed};
+use super::retention::{Acted, Retaining};
 use super::source::Source;
 
 /// The original's Events.
@@ -20,6 +21,8 @@ const GET_VERSIONS_FROM_SOURCE_FAILED: &str = "GetVersionsFromSourceFailed";
 const GET_MACHINE_IMAGE_TEMPLATE_FAILED: &str = "GetMachineImageTemplateFailed";
 const CREATE_MACHINE_IMAGE_FAILED: &str = "CreateMachineImageFailed";
 const CREATED_MACHINE_IMAGE: &str = "CreatedMachineImage";
+/// Ours: the original deletes none.
+const DELETED_MACHINE_IMAGE: &str = "DeletedMachineImage";
 
 pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
     let syncer = &observed.syncer;
@@ -27,10 +30,18 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         return Report::default();
     }
     let newest = observed.newest();
-    let message = format!("{}{}", current(observed).map(told).unwrap_or_default(), polled(observed));
+    let message =
+        current(observed, now).into_iter().map(told).collect::<Vec<_>>().join(", ") + &remarks(observed);
     let wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
     let conditions = condition::settle(&syncer.status.conditions, wanted, syncer.meta.generation, now);
-    let notes = created(observed).into_iter().chain(stopped(observed, verdict, &conditions)).collect();
+    let notes = [created(observed), deleted(observed), stopped(observed, verdict, &conditions)];
+    let notes = notes.into_iter().flatten().collect();
+    let retention = match (&syncer.retention, observed.retention.as_ref().and_then(Retaining::told)) {
+        (None, _) => Vec::new(),
+        (Some(_), Some(told)) => told,
+        // What was told is still the best that is known.
+        (Some(_), None) => syncer.status.retention.clone(),
+    };
     let latest_version = match newest {
         Some(image) => Some(image.version.clone()),
         None if observed.blind.is_some() => syncer.status.latest_version.clone(),
@@ -38,7 +49,7 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     };
     let status = Status {
         latest_version,
-        retention: syncer.status.retention.clone(),
+        retention,
         waiting: Waiting::of(syncer.status.waiting.as_ref(), &verdict.then, now),
         conditions,
         observed_generation: Some(syncer.meta.generation),
@@ -66,6 +77,20 @@ fn created(observed: &Observed) -> Option<Note> {
         message: told(image),
         occurrence: image.meta.uid.to_string(),
         related: Some(ObjectRef::of(machine_image::KIND, &image.meta)),
+    })
+}
+
+/// An Event for the machine image that this pass has deleted.
+fn deleted(observed: &Observed) -> Option<Note> {
+    let Acted::Deleted { image, because } = observed.retention.as_ref()?.acted.as_ref()? else {
+        return None;
+    };
+    Some(Note {
+        severity: Severity::Normal,
+        reason: DELETED_MACHINE_IMAGE,
+        message: format!("deleted {} {}: {because}", machine_image::KIND.kind, image.key.name),
+        occurrence: image.uid.to_string(),
+        related: Some(ObjectRef::of(machine_image::KIND, image)),
     })
 }
 
@@ -109,7 +134,7 @@ fn event_of(observed: &Observed, reason: Reason) -> Option<&'static str> {
             match (observed.refused, &observed.source) {
                 (Some(Errand::Source), _) | (None, Source::Syncing(_)) => GET_VERSIONS_FROM_SOURCE_FAILED,
                 (Some(Errand::Template), _) => GET_MACHINE_IMAGE_TEMPLATE_FAILED,
-                (Some(Errand::Image) | None, _) => CREATE_MACHINE_IMAGE_FAILED,
+                (Some(Errand::Image | Errand::Use) | None, _) => CREATE_MACHINE_IMAGE_FAILED,
             }
         }
     })

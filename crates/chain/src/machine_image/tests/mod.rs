@@ -100,8 +100,7 @@ fn yaml<'a>(objects: impl IntoIterator<Item = &'a Value>) -> String {
 fn look_in(store: &Store, memory: &mut Memory, seconds: i64) -> Looked {
     let snapshot = store.snapshot();
     let row = snapshot.get::<MachineImageRow>(&ObjectKey::new("ns", "image")).unwrap();
-    let observed =
-        MachineImageRoom.observe(snapshot, row, Recall { memory: memory, shared: &mut () }, at(seconds));
+    let observed = MachineImageRoom.observe(snapshot, row, Recall { memory, shared: &mut () }, at(seconds));
     let verdict = MachineImageRoom.decide(&observed, at(seconds));
     let report = MachineImageRoom.report(&observed, &verdict, at(seconds));
     Looked { verdict, report }

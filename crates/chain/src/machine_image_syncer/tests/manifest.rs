@@ -1,6 +1,6 @@
 //! The machine image that is made, as the server gets it.
 
-use super::super::manifest::{image_name, machine_image};
+use super::super::manifest::{Lineage, image_name, machine_image};
 use super::*;
 use runtime::room::Recall;
 
@@ -72,9 +72,40 @@ fn the_name_depends_on_the_syncers_uid_and_the_version_alone() {
     twin.meta.uid = "another".into();
     twin.version_range = "v1.28.x".into();
     let live = LiveTemplate::of(world.get("MachineImageTemplate").clone()).unwrap();
-    let name =
-        |row: &SyncerRow, version: &str| machine_image(row, version, &live)["metadata"]["name"].clone();
+    let name = |row: &SyncerRow, version: &str| {
+        machine_image(row, version, &live, Lineage::default())["metadata"]["name"].clone()
+    };
     assert_eq!(name(&row, "v1.27.6"), image_name(&row.meta, "v1.27.6"));
     assert_ne!(name(&row, "v1.27.6"), name(&twin, "v1.27.6"));
     assert_ne!(name(&row, "v1.27.6+a"), name(&row, "v1.27.6-a"), "though both are cut to the same letters");
+}
+
+/// By names, versions and package strings, so that it survives a move; and no template says otherwise.
+#[test]
+fn it_says_where_its_version_is_from_and_takes_the_templates_build() {
+    let mut world = World::new(CHAIN);
+    let source = world.get("DebianRepositorySource");
+    source["spec"] =
+        json!({"url": "https://user:secret@packages.example/v{minor}/deb/Packages", "fromMinor": "1.27"});
+    source["status"]["packages"] = json!([{"version": "v1.27.6", "package": "1.27.6-1.1"}]);
+    let template = &mut world.get("MachineImageTemplate")["spec"]["template"];
+    let key = |name: &str| format!("kubernetesupgraded.dimitrikoshkin.com/{name}");
+    template["metadata"]["annotations"] =
+        json!({key("source"): "mine", key("package"): "mine", key("repository"): "mine"});
+    template["spec"]["build"] = json!({"deadlineSeconds": 3600, "retries": 2, "fieldOfTheFuture": true});
+    let body = made(&mut world);
+    let annotations = &body["metadata"]["annotations"];
+    assert_eq!(annotations[key("source")], "DebianRepositorySource/source");
+    assert_eq!(annotations[key("package")], "kubeadm 1.27.6-1.1");
+    assert_eq!(annotations[key("repository")], "https://packages.example/v1.27/deb/Packages");
+    assert_eq!(
+        body["spec"]["build"],
+        json!({"deadlineSeconds": 3600, "retries": 2, "fieldOfTheFuture": true})
+    );
+    // What is not known is not said, by no template either.
+    world.get("DebianRepositorySource")["status"]["packages"] = json!([]);
+    world.get("DebianRepositorySource")["spec"]["url"] = json!("");
+    let body = made(&mut world);
+    let annotations = &body["metadata"]["annotations"];
+    assert_eq!((annotations.get(key("package")), annotations.get(key("repository"))), (None, None));
 }

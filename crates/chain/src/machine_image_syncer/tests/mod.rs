@@ -1,10 +1,15 @@
 mod adoption;
 mod manifest;
 mod moving;
+mod never_deleted;
+mod reasons;
+mod retention;
 mod source;
 mod talks;
 mod template;
+mod versions;
 
+use api::capi::in_use::{ClusterInUse, MachinesInUse};
 use runtime::room::{Recall, Room as _};
 use runtime::store::{Availability, Store, TableId};
 use serde_json::{Value, json};
@@ -42,6 +47,8 @@ struct World {
     foreign: Option<Availability>,
     /// What a source that may only be read answers.
     feed: Found,
+    /// What the server has of Cluster API, or why it cannot be read.
+    live: Result<Vec<Value>, Box<str>>,
 }
 
 type Looked = (Observed, Verdict<Step, Reason>);
@@ -62,7 +69,34 @@ impl World {
             memory: Memory::default(),
             foreign: None,
             feed: Found::Missing,
+            live: Ok(Vec::new()),
         }
+    }
+
+    /// Adds what the server has of Cluster API.
+    fn with_live(mut self, yaml: &str) -> Self {
+        self.live = self.live.map(|live| live.into_iter().chain(testkit::objects(yaml)).collect());
+        self
+    }
+
+    fn used(&self, part: &Part) -> Result<Used, Box<str>> {
+        let live = self.live.as_ref().map_err(Clone::clone)?;
+        let machines = |kind: &str| {
+            let of_kind = live.iter().filter(|object| object["kind"] == kind);
+            of_kind.map(|object| User::machines(kind, testkit::row::<MachinesInUse>(object))).collect()
+        };
+        Ok(match part {
+            Part::Clusters => {
+                let clusters = live.iter().filter(|object| object["kind"] == "Cluster");
+                let rows: Vec<_> = clusters.map(testkit::row::<ClusterInUse>).collect();
+                let control_planes = rows.iter().filter_map(|row| row.control_plane_ref.clone()).collect();
+                Used { users: rows.into_iter().map(User::cluster).collect(), control_planes }
+            }
+            Part::ControlPlanes(_) => Used { users: machines("KubeadmControlPlane"), ..Used::default() },
+            Part::MachineDeployments => Used { users: machines("MachineDeployment"), ..Used::default() },
+            Part::MachinePools => Used { users: machines("MachinePool"), ..Used::default() },
+            Part::Machines => Used { users: machines("Machine"), ..Used::default() },
+        })
     }
 
     fn restart(&mut self) {
@@ -118,6 +152,13 @@ impl World {
                 self.objects.push(object);
                 Answer::Created(uid)
             }
+            Step::ReadUse { part, .. } => Answer::Use(self.used(part)),
+            Step::DeleteImage { image, .. } => {
+                let before = self.objects.len();
+                self.objects.retain(|object| object["metadata"]["uid"] != *image.uid);
+                assert_eq!(self.objects.len() + 1, before, "{step}");
+                Answer::Deleted
+            }
         }
     }
 
@@ -142,8 +183,21 @@ impl World {
         }
     }
 
+    /// Passes until nothing is left to do at once: the requests of all of them, and the last.
+    fn settle(&mut self, now: Timestamp) -> (Vec<String>, Pass) {
+        let mut steps = Vec::new();
+        for _ in 0..50 {
+            let pass = self.pass(now);
+            steps.extend(pass.steps.clone());
+            if !pass.decided.ends_with("\nagain in 0 s") {
+                return (steps, pass);
+            }
+        }
+        panic!("passes without end: {steps:#?}");
+    }
+
     fn pass(&mut self, now: Timestamp) -> Pass {
-        let (steps, last) = self.lead(now, 5);
+        let (steps, last) = self.lead(now, 10);
         let (observed, verdict) = last.unwrap();
         let report = SyncerRoom.report(&observed, &verdict, now);
         if let Some(Value::Object(patch)) = &report.status {
