@@ -92,7 +92,7 @@ pub struct Spec {
     /// Deletes machine images that nothing uses any more. Absent: none is ever deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
-    /// Makes no machine image while true.
+    /// Makes and deletes no machine image while true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<bool>,
     /// Time between two looks at a source that cannot be watched: a duration such as 1h, or an integer number of
