@@ -134,6 +134,13 @@ pub struct Spec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSet {
+    /// Uid of the Cluster: a namesake that was made anew has not been set to anything. It only tells those two apart, so
+    /// that nothing is lost with `clusterctl move` but what this annotation is for, until it is written again.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub cluster: Box<str>,
+    /// The variable that took the image: another one has not been set to anything.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub variable: Box<str>,
     /// The version that was set.
     pub version: Box<str>,
     /// The id of the image that was set with it.
@@ -202,6 +209,18 @@ pub struct UpgraderRow {
     pub status: Status,
 }
 
+impl UpgraderRow {
+    /// What it waits for, by its status.
+    pub fn waits_for(&self, reason: Reason) -> bool {
+        self.status.waiting.as_ref().is_some_and(|waiting| waiting.reason == reason.name())
+    }
+
+    /// Whether its status says that machines of its Cluster move.
+    pub fn is_rolling(&self) -> bool {
+        MOVING.iter().any(|moving| self.waits_for(*moving))
+    }
+}
+
 impl Row for UpgraderRow {
     type Wire = Own<Spec, Status>;
 
@@ -235,14 +254,13 @@ impl Row for UpgraderRow {
         if !self.cluster_name.is_empty() {
             put(CLUSTER_INDEX, &self.cluster_name);
         }
-        let waits_for = self.status.waiting.as_ref().map(|waiting| &*waiting.reason);
         if let Some(name) = &self.plan.name {
             put(PLAN_INDEX, name);
-            if waits_for.is_some_and(|reason| MOVING.iter().any(|moving| moving.name() == reason)) {
+            if self.is_rolling() {
                 put(ROLLING_INDEX, name);
             }
         }
-        if waits_for == Some(Reason::UpgradeStalled.name()) {
+        if self.waits_for(Reason::UpgradeStalled) {
             put(STALLED_INDEX, STALLED);
         }
     }

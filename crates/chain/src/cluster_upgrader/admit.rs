@@ -1,5 +1,197 @@
 //! Which Clusters may start now: what one upgrader cannot decide alone.
+//!
+//! Reservations hold from right before a write until the upgrader's own status counts its Cluster as rolling, so that two
+//! upgraders that are looked at in one moment do not take the same place. They are lost with the process: what it had
+//! written is then seen in the Clusters, each of which is looked at before another may start.
 
-/// What the upgraders of this process have reserved, lost with the process.
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use api::capi::cluster::{self, ClusterRow};
+use api::upgrader::cluster_upgrader::{ROLLING_INDEX, Reason, STALLED, STALLED_INDEX, UpgraderRow};
+use api::upgrader::machine_image::MachineImageRow;
+use api::upgrader::plan::{self, PlanRow};
+use domain::object::{ObjectKey, ObjectRef, Row as _};
+use domain::version::KubernetesVersion;
+use jiff::Timestamp;
+use runtime::clock::after;
+use runtime::store::Snapshot;
+
+use super::facts::{Hindrance, hindrance};
+use super::hop::Hop;
+use super::variable;
+
+/// How long a reservation holds where nothing is heard of the write: longer than a request may take.
+const HOLDS: Duration = Duration::from_secs(150);
+/// How long a live read of a machine image counts: for the upgraders that are looked at in the same moment.
+const IMAGE_COUNTS: Duration = Duration::from_secs(5);
+/// Names in a message; more tell nothing to a reader.
+const NAMED: usize = 5;
+
+/// What the upgraders of this process share, lost with the process.
 #[derive(Debug, Default)]
-pub struct Fleet {}
+pub struct Fleet {
+    /// By the Cluster: its plan's name, and until when it holds.
+    reserved: BTreeMap<ObjectKey, (Box<str>, Timestamp)>,
+    /// Machine images that were read live, with when; `None` where one is gone.
+    images: BTreeMap<ObjectKey, (Timestamp, Option<MachineImageRow>)>,
+}
+
+impl Fleet {
+    /// Takes a place among the Clusters of a plan that roll.
+    pub(super) fn reserve(&mut self, cluster: &ObjectKey, plan: &str, now: Timestamp) {
+        self.reserved.retain(|_, (_, until)| now < *until);
+        self.reserved.insert(cluster.clone(), (plan.into(), after(now, HOLDS)));
+    }
+
+    /// Gives the place back: the write was refused, or the Cluster is counted by its upgrader's status.
+    pub(super) fn release(&mut self, cluster: &ObjectKey) {
+        self.reserved.remove(cluster);
+    }
+
+    /// Keeps a machine image that was just read.
+    pub(super) fn read(&mut self, key: &ObjectKey, found: Option<MachineImageRow>, now: Timestamp) {
+        self.images.retain(|_, (at, _)| now < after(*at, IMAGE_COUNTS));
+        self.images.insert(key.clone(), (now, found));
+    }
+
+    /// A machine image that was read a moment ago.
+    pub(super) fn image(&self, key: &ObjectKey, now: Timestamp) -> Option<&Option<MachineImageRow>> {
+        let (at, found) = self.images.get(key)?;
+        (now < after(*at, IMAGE_COUNTS)).then_some(found)
+    }
+
+    /// Reserved Clusters of a plan, each with until when.
+    fn of<'a>(
+        &'a self,
+        namespace: &'a str,
+        plan: &'a str,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&'a str, Timestamp)> {
+        let all = self.reserved.range(ObjectKey::new(namespace, "")..);
+        let here = all.take_while(move |(key, _)| *key.namespace == *namespace);
+        let of_plan = here.filter(move |(_, (of, until))| **of == *plan && now < *until);
+        of_plan.map(|(key, (_, until))| (&*key.name, *until))
+    }
+}
+
+/// What speaks against a start, beyond the Cluster itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// A Cluster that has started on the same image, and is stalled.
+    pub suspect: Option<ObjectRef>,
+    /// Every place is taken.
+    pub full: Option<Full>,
+}
+
+/// Every place is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// `spec.maxConcurrent` of the plan.
+    pub limit: u32,
+    /// Names of the first Clusters that roll.
+    pub rolling: Vec<Box<str>>,
+    /// There are more of them.
+    pub more: bool,
+    /// When a place that is only reserved is free at the latest.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether a Cluster may start on a hop now.
+pub(super) fn admit(
+    snapshot: Snapshot<'_>,
+    fleet: &Fleet,
+    upgrader: &UpgraderRow,
+    plan: &PlanRow,
+    hop: &Hop,
+    now: Timestamp,
+) -> Admission {
+    Admission { suspect: suspect(snapshot, upgrader, hop), full: full(snapshot, fleet, upgrader, plan, now) }
+}
+
+/// Of the upgraders that say so themselves, also before this process began.
+fn suspect(snapshot: Snapshot<'_>, upgrader: &UpgraderRow, hop: &Hop) -> Option<ObjectRef> {
+    let namespace = &*upgrader.meta.key.namespace;
+    let stalled = snapshot.referring::<UpgraderRow>(STALLED_INDEX, namespace, STALLED);
+    let others = stalled.filter(|other| other.cluster_name != upgrader.cluster_name);
+    let mut clusters = others.filter_map(|other| {
+        let cluster = snapshot.get::<ClusterRow>(&other.meta.key.sibling(&other.cluster_name))?;
+        let by_id = upgrader.topology_variable.is_some();
+        started_on(cluster, other, hop, by_id).then(|| ObjectRef::of(cluster::KIND, cluster.meta()))
+    });
+    clusters.next()
+}
+
+/// Without a variable the provider looks the image up, by the version.
+fn started_on(cluster: &ClusterRow, upgrader: &UpgraderRow, hop: &Hop, by_id: bool) -> bool {
+    let Some(topology) = &cluster.topology else { return false };
+    let Ok(version) = KubernetesVersion::parse_lenient(&topology.version) else { return false };
+    version == hop.version
+        && match &upgrader.topology_variable {
+            Some(name) => {
+                by_id && variable::image_of(topology, name, &version).as_ref() == Some(&hop.source.id)
+            }
+            None => !by_id,
+        }
+}
+
+fn full(
+    snapshot: Snapshot<'_>,
+    fleet: &Fleet,
+    upgrader: &UpgraderRow,
+    plan: &PlanRow,
+    now: Timestamp,
+) -> Option<Full> {
+    let limit = plan.max_concurrent?;
+    let ObjectKey { namespace, name } = &plan.meta.key;
+    let told: BTreeSet<&str> = rolling(snapshot, namespace, name).collect();
+    let reserved: Vec<(&str, Timestamp)> =
+        fleet.of(namespace, name, now).filter(|(cluster, _)| !told.contains(cluster)).collect();
+    let mut all = told;
+    all.extend(reserved.iter().map(|(cluster, _)| *cluster));
+    all.remove(&*upgrader.cluster_name);
+    if all.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+        return None;
+    }
+    let until = reserved.iter().map(|(_, until)| *until).min();
+    Some(Full {
+        limit,
+        rolling: all.iter().take(NAMED).map(|&name| name.into()).collect(),
+        more: all.len() > NAMED,
+        until,
+    })
+}
+
+/// Clusters of a plan whose upgraders say that they roll.
+pub(super) fn rolling<'a>(
+    snapshot: Snapshot<'a>,
+    namespace: &'a str,
+    plan: &'a str,
+) -> impl Iterator<Item = &'a str> {
+    let upgraders = snapshot.referring::<UpgraderRow>(ROLLING_INDEX, namespace, plan);
+    upgraders.map(|upgrader| &*upgrader.cluster_name)
+}
+
+/// No Cluster that has started on this image is stalled.
+pub(super) fn not_suspect(admission: &Admission, hop: &Hop) -> Result<(), Hindrance> {
+    let Some(cluster) = &admission.suspect else { return Ok(()) };
+    let message = format!(
+        "Cluster {} has started on {} with image {}, and is stalled",
+        cluster.key.name, hop.version, hop.source.id
+    );
+    let because = hindrance(Reason::ImageSuspect, message).blocked_by(cluster.clone());
+    Err(because.unblock("repair it, let the Plan choose another image, or pause its upgrader").into())
+}
+
+/// A place is free.
+pub(super) fn place(admission: &Admission, plan: &PlanRow) -> Result<(), Hindrance> {
+    let Some(Full { limit, rolling, more, .. }) = &admission.full else { return Ok(()) };
+    let message = format!(
+        "{limit} of the Clusters of the Plan may roll at a time, and now roll {}{}",
+        rolling.join(", "),
+        if *more { " and others" } else { "" }
+    );
+    let because = hindrance(Reason::MaxConcurrentReached, message);
+    let because = because.blocked_by(ObjectRef::of(plan::KIND, &plan.meta));
+    Err(because.unblock("raise spec.maxConcurrent of the Plan, or wait for them").into())
+}

@@ -1,4 +1,4 @@
-//! The requests of an upgrader: live reads, and one conditional patch of the Cluster.
+//! The requests of an upgrader: live reads, one conditional patch of the Cluster, and a note of what was set.
 
 use std::fmt;
 
@@ -6,12 +6,13 @@ use api::capi::cluster::{self, ClusterRow, ControlPlaneRef};
 use api::capi::control_plane::ControlPlane;
 use api::capi::machine_pool::{self, MachinePool};
 use api::capi::{CLUSTER_NAME_LABEL, TOPOLOGY_OWNED_LABEL};
+use api::upgrader::cluster_upgrader::{self, LAST_SET_ANNOTATION, LastSet, UpgraderRow};
 use api::upgrader::machine_image::{self, MachineImageRow};
 use domain::object::ObjectKey;
 use runtime::answer::Refusal;
 use runtime::request::{Patch, Place, Shell};
 use runtime::room::Applied;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::refusal::Attempt;
 
@@ -47,8 +48,19 @@ pub enum Step {
         variable: Option<Box<str>>,
         /// What the write rests on, and what it sets.
         attempt: Attempt,
+        /// The Cluster has the version already.
+        image_only: bool,
         /// The operations.
         patch: Vec<Value>,
+    },
+    /// Notes on the upgrader what it has set.
+    Record {
+        /// The upgrader.
+        upgrader: ObjectKey,
+        /// Its uid.
+        uid: Box<str>,
+        /// What is noted.
+        last_set: LastSet,
     },
 }
 
@@ -63,6 +75,8 @@ pub enum Answer {
     MachinePools(Vec<MachinePool>),
     /// Version and image are set.
     Set,
+    /// It is noted what was set.
+    Recorded,
 }
 
 impl fmt::Display for Step {
@@ -80,13 +94,19 @@ impl fmt::Display for Step {
                     _ => Ok(()),
                 }
             }
+            Self::Record { upgrader, last_set: LastSet { version, image, .. }, .. } => {
+                write!(
+                    f,
+                    "note on ClusterClassClusterUpgrader {upgrader} that {version} with {image} was set"
+                )
+            }
         }
     }
 }
 
 impl runtime::room::Step for Step {
     fn writes(&self) -> bool {
-        matches!(self, Self::PatchCluster { .. })
+        matches!(self, Self::PatchCluster { .. } | Self::Record { .. })
     }
 }
 
@@ -113,6 +133,14 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             let place = Place::in_version(cluster::KIND, &api_version);
             let row = shell.patch::<ClusterRow>(&place, &cluster, None, &Patch::Json(patch)).await?;
             Ok(Applied::wrote(row).with(Answer::Set))
+        }
+        Step::Record { upgrader, uid, last_set } => {
+            let text = serde_json::to_string(&last_set).unwrap_or_default();
+            // The uid refuses the write where the object was replaced by a namesake.
+            let body = json!({"metadata": {"uid": uid, "annotations": {LAST_SET_ANNOTATION: text}}});
+            let place = Place::of(cluster_upgrader::KIND);
+            let row = shell.patch::<UpgraderRow>(&place, &upgrader, None, &Patch::Merge(body)).await?;
+            Ok(Applied::wrote(row).with(Answer::Recorded))
         }
     }
 }

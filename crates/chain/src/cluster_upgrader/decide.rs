@@ -4,25 +4,30 @@ use std::time::Duration;
 
 use api::upgrader::cluster_upgrader::Reason;
 use domain::condition;
-use domain::verdict::Verdict;
-use domain::version::Hop;
+use domain::verdict::{Reason as _, Verdict};
 use jiff::Timestamp;
 use runtime::clock::after;
 use runtime::store::Availability;
+use serde_json::Value;
 
 use super::Policy;
 use super::apply::Step;
+use super::conditions::{Looked, Outcome, look};
 use super::convergence::{self, Lacking, Standing};
-use super::gates::{self, Hindrance, Target, Wanted, hindrance};
-use super::hop;
+use super::facts::{Hindrance, Target, hindrance};
+use super::hop::{self, Hop};
 use super::observe::Observed;
-use super::patch::{Image, patch};
+use super::patch::patch;
 use super::refusal::Attempt;
+use super::variable::Image;
 
 /// How long a Cluster must look converged: new machines do not count as out of date at once.
 pub(super) const HOLD: Duration = Duration::from_secs(15);
 /// When an image that was gone is looked for again, should nothing change before.
 const IMAGE_AGAIN: Duration = Duration::from_secs(60);
+/// When an upgrader that begins to wait for others looks again: whom it waits for may have changed before its status said
+/// so, by which it is woken.
+const OTHERS_AGAIN: Duration = Duration::from_secs(10);
 
 /// A verdict that comes before its time.
 type Early = Box<Verdict<Step, Reason>>;
@@ -32,38 +37,62 @@ pub(super) fn decide(observed: &Observed, now: Timestamp, policy: Policy) -> Ver
     if observed.upgrader.meta.deleting {
         return Verdict::done();
     }
-    next(observed, now, policy).unwrap_or_else(|early| *early)
+    let mut looked = look(observed, now, policy);
+    let stop = looked.conditions.iter_mut().find_map(|condition| condition.stop.take());
+    let mut verdict = match (stop, &looked.hop) {
+        (Some(verdict), _) => *verdict,
+        (None, None) => Verdict::done(),
+        (None, Some(hop)) => set(observed, &looked, hop),
+    };
+    if let Some(last_set) = looked.record {
+        let meta = &observed.upgrader.meta;
+        verdict.steps.insert(0, Step::Record { upgrader: meta.key.clone(), uid: meta.uid.clone(), last_set });
+    }
+    verdict
 }
 
-fn next(observed: &Observed, now: Timestamp, policy: Policy) -> Result<Verdict<Step, Reason>, Early> {
-    gates::upgrader(&observed.upgrader).map_err(stop)?;
-    let target = gates::target(observed).map_err(stop)?;
-    let wanted = gates::wanted(observed).map_err(stop)?;
-    match target.current.hop_to(&wanted.version) {
-        Hop::Downgrade => {
-            let message = format!(
-                "the Cluster is at {}, and the Plan at {}: a downgrade is never asked for",
-                target.current, wanted.version
-            );
-            let because = hindrance(Reason::ClusterAhead, message).blocked_by(wanted.object());
-            Err(stop(because.unblock("move the range of the Plan up").into()))
-        }
-        // Build metadata has no order: of two versions that differ in it alone, neither is an upgrade of the other.
-        Hop::Same | Hop::Rebuild => {
-            converged(observed, &target, now, policy)?;
-            settled(observed, &target, now)?;
-            Ok(Verdict::done())
-        }
-        Hop::Patch | Hop::NextMinor | Hop::Minors(_) | Hop::NextMajor => {
-            converged(observed, &target, now, policy)?;
-            set(observed, &target, &wanted, now)
-        }
-    }
+/// Sets version and image: nothing speaks against it.
+fn set(observed: &Observed, looked: &Looked<'_>, hop: &Hop) -> Verdict<Step, Reason> {
+    let passed = looked.conditions.iter().all(|condition| condition.outcome == Outcome::Passed);
+    let Some((target, patch)) = looked.target.as_ref().zip(operations(observed, looked).filter(|_| passed))
+    else {
+        let unknown = looked.conditions.iter().find(|condition| condition.outcome != Outcome::Passed);
+        let name = unknown.map_or("a condition", |condition| condition.name);
+        let message = format!("a bug: {name} was not looked at before a write");
+        return Verdict::failed(hindrance(Reason::InternalError, message));
+    };
+    let verdict = Verdict::wait(setting(hop).blocked_by(target.object()));
+    verdict.step(Step::PatchCluster {
+        api_version: api_version(observed).into(),
+        cluster: target.cluster.meta.key.clone(),
+        variable: observed.upgrader.topology_variable.clone(),
+        attempt: attempt(observed, target, hop),
+        image_only: hop.image_only,
+        patch,
+    })
+}
+
+/// The operations that set the hop, where it is known how its image is set.
+pub(super) fn operations(observed: &Observed, looked: &Looked<'_>) -> Option<Vec<Value>> {
+    let (target, hop) = looked.target.as_ref().zip(looked.hop.as_ref())?;
+    let Some(variable) = observed.upgrader.topology_variable.as_deref() else {
+        return Some(patch(target, hop, None));
+    };
+    let at = observed.images.iter().find(|image| image.version == target.current);
+    let current = at.map(|image| (&image.version, &*image.image.id));
+    let (version, id) = (&hop.version, &*hop.source.id);
+    let image = Image { variable, takes: looked.takes?, version, id, current };
+    Some(patch(target, hop, Some(image)))
+}
+
+fn setting(hop: &Hop) -> domain::verdict::Because<Reason> {
+    let what = if hop.image_only { "another image of" } else { "the version and image of" };
+    hindrance(Reason::SettingVersion, format!("{what} {} is being set", hop.version))
 }
 
 /// Waits where nobody has to act and fails where someone has: each reason says which.
 #[expect(clippy::boxed_local, reason = "a hindrance is boxed where it arises, to keep results small")]
-fn stop(because: Hindrance) -> Early {
+pub(super) fn stop(because: Hindrance) -> Early {
     let verdict = match because.reason.actor() {
         "waits" | "works" => Verdict::wait(*because),
         _ => Verdict::failed(*because),
@@ -71,8 +100,25 @@ fn stop(because: Hindrance) -> Early {
     verdict.into()
 }
 
+/// Waits for other Clusters; `until` is when what holds it may lapse by itself.
+pub(super) fn held(
+    observed: &Observed,
+    because: Hindrance,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Early {
+    let again = (!observed.upgrader.waits_for(because.reason)).then(|| after(now, OTHERS_AGAIN));
+    let verdict = *stop(because);
+    again.into_iter().chain(until).fold(verdict, Verdict::recheck).into()
+}
+
 /// The Cluster runs the version of its topology everywhere.
-fn converged(observed: &Observed, target: &Target<'_>, now: Timestamp, policy: Policy) -> Result<(), Early> {
+pub(super) fn converged(
+    observed: &Observed,
+    target: &Target<'_>,
+    now: Timestamp,
+    policy: Policy,
+) -> Result<(), Early> {
     let (mut because, again) =
         match convergence::standing(target.cluster, target.topology, &target.current, &observed.live) {
             Standing::Converged => return Ok(()),
@@ -107,9 +153,8 @@ fn stalled(counters: &str) -> String {
 fn was_stalled(observed: &Observed, head: &str) -> bool {
     let stalled = condition::find(&observed.upgrader.status.conditions, condition::STALLED);
     stalled.is_some_and(|stalled| {
-        let reason = domain::verdict::Reason::name(Reason::UpgradeStalled);
         stalled.status == condition::Status::True
-            && stalled.reason == reason
+            && stalled.reason == Reason::UpgradeStalled.name()
             && stalled.message.starts_with(head)
     })
 }
@@ -133,7 +178,7 @@ fn read(observed: &Observed, target: &Target<'_>, lacking: Lacking) -> Early {
 }
 
 /// The Cluster has been converged for long enough, or was known to be.
-fn settled(observed: &Observed, target: &Target<'_>, now: Timestamp) -> Result<(), Early> {
+pub(super) fn settled(observed: &Observed, target: &Target<'_>, now: Timestamp) -> Result<(), Early> {
     let known = condition::find(&observed.upgrader.status.conditions, condition::UP_TO_DATE);
     let known =
         known.is_some_and(|known| known.status == condition::Status::True && *known.message == *runs(target));
@@ -151,61 +196,47 @@ pub(super) fn runs(target: &Target<'_>) -> String {
     format!("Cluster {} runs {}", target.cluster.meta.key.name, target.current)
 }
 
-/// Sets version and image, once nothing speaks against it. What Cluster API would refuse anyway is not sent.
-fn set(
+fn attempt(observed: &Observed, target: &Target<'_>, hop: &Hop) -> Attempt {
+    let variable = observed.upgrader.topology_variable.as_ref();
+    Attempt {
+        resource_version: target.cluster.meta.resource_version,
+        class_generation: observed.class.as_ref().map_or(0, |class| class.meta.generation),
+        version: hop.version.to_string().into(),
+        image: variable.map(|_| hop.source.id.clone()),
+    }
+}
+
+/// This write was not refused, or may be tried again.
+pub(super) fn not_refused(
     observed: &Observed,
     target: &Target<'_>,
-    wanted: &Wanted<'_>,
+    hop: &Hop,
     now: Timestamp,
-) -> Result<Verdict<Step, Reason>, Early> {
-    hop::size(target, wanted).map_err(stop)?;
-    let class = hop::class(observed, target, &wanted.version).map_err(stop)?;
-    let variable = observed.upgrader.topology_variable.as_deref();
-    if let Some(name) = variable {
-        hop::variable(target, class, name).map_err(stop)?;
+) -> Result<(), Early> {
+    let Some(refused) = &observed.refused else { return Ok(()) };
+    let due = refused.due(&attempt(observed, target, hop), &target.cluster.meta.uid);
+    if due <= now {
+        return Ok(());
     }
-    settled(observed, target, now)?;
+    let words = convergence::single_line(&refused.words);
+    let message = format!("setting {} was refused: {words}", refused.attempt.version);
+    let because = hindrance(Reason::Blocked, message).blocked_by(target.object()).not_before(due);
+    Err(stop(because.into()))
+}
 
-    let image = variable.map(|variable| Image { variable, id: wanted.id });
-    let attempt = Attempt {
-        resource_version: target.cluster.meta.resource_version,
-        class_generation: class.meta.generation,
-        version: wanted.version.to_string().into(),
-        image: image.map(|image| image.id.into()),
+/// The image of the hop, read a moment ago, is what the plan found.
+pub(super) fn image_there(observed: &Observed, hop: &Hop, now: Timestamp) -> Result<(), Early> {
+    let key = &hop.source.key;
+    let Some((_, found)) = observed.live.image.as_ref().filter(|(of, _)| of == key) else {
+        let verdict = *stop(setting(hop).into());
+        return Err(verdict.step(Step::ReadImage { key: key.clone() }).into());
     };
-    if let Some(refused) = &observed.refused {
-        let due = refused.due(&attempt, &target.cluster.meta.uid);
-        if now < due {
-            let message = format!(
-                "setting {} was refused: {}",
-                refused.attempt.version,
-                convergence::single_line(&refused.words)
-            );
-            let because = hindrance(Reason::Blocked, message).blocked_by(target.object()).not_before(due);
-            return Err(stop(because.into()));
-        }
-    }
-
-    let message = format!("{} and its image are being set", wanted.version);
-    let verdict = Verdict::wait(hindrance(Reason::SettingVersion, message).blocked_by(target.object()));
-    let found = observed.live.image.as_ref().filter(|(key, _)| *key == wanted.image);
-    let Some((_, found)) = found else {
-        return Ok(verdict.step(Step::ReadImage { key: wanted.image.clone() }));
-    };
-    if let Err(because) = hop::image(wanted, found.as_ref()) {
-        return Err(stop(because.not_before(after(now, IMAGE_AGAIN)).into()));
-    }
-    Ok(verdict.step(Step::PatchCluster {
-        api_version: api_version(observed).into(),
-        cluster: target.cluster.meta.key.clone(),
-        variable: variable.map(Into::into),
-        attempt,
-        patch: patch(target.cluster, target.topology, &wanted.version, image),
-    }))
+    hop::image(hop, found.as_ref())
+        .map_err(|because| stop(because.not_before(after(now, IMAGE_AGAIN)).into()))
 }
 
 /// The `group/version` in which Clusters are read: a patch in another could drop fields.
-fn api_version(observed: &Observed) -> &str {
+pub(super) fn api_version(observed: &Observed) -> &str {
     match &observed.clusters {
         Availability::Synced { api_version } => api_version,
         _ => "",

@@ -9,9 +9,10 @@ use domain::verdict::{Because, Note, Reason as _, Severity, Then, Verdict};
 use domain::version::KubernetesVersion;
 
 use super::apply::Step;
-use super::gates;
+use super::facts;
 use super::memory::Origin;
 use super::observe::Observed;
+use super::owner;
 
 const SETTING_CLUSTER_VERSION: &str = "SettingClusterVersion";
 const CLUSTER_USING_LATEST_VERSION: &str = "ClusterUsingLatestVersion";
@@ -40,8 +41,12 @@ fn started(observed: &Observed, after: &Status) -> Option<Told> {
     if same(upgrader.status.latest_set_version.as_deref(), version) {
         return None;
     }
-    let ours = observed.origin != Origin::Others;
-    let id = gates::wanted(observed).ok().filter(|_| ours)?.id;
+    let (target, wanted) = (facts::target(observed).ok()?, facts::wanted(observed).ok()?);
+    let id = if target.current == wanted.version {
+        wanted.source.filter(|_| observed.origin != Origin::Others)?.id
+    } else {
+        owner::set_by_us(observed, &target, &wanted)?.id
+    };
     let message = match &upgrader.topology_variable {
         Some(variable) => {
             format!("Cluster {} is set to {version} with {variable} {id}", upgrader.cluster_name)
@@ -63,7 +68,8 @@ fn reason(observed: &Observed, verdict: &Verdict<Step, Reason>, after: &Status) 
     match &verdict.then {
         Then::Done => {
             let message = changed.message.to_string();
-            let id = gates::wanted(observed).map(|wanted| wanted.id).unwrap_or_default();
+            let source = facts::wanted(observed).ok().and_then(|wanted| wanted.source);
+            let id = source.map(|source| source.id).unwrap_or_default();
             let occurrence = format!("{message} {id}");
             Some((Severity::Normal, CLUSTER_USING_LATEST_VERSION, message, occurrence))
         }
@@ -72,8 +78,19 @@ fn reason(observed: &Observed, verdict: &Verdict<Step, Reason>, after: &Status) 
             let (severity, reason) = word(observed, because, failed);
             Some((severity, reason, because.to_string(), occurrence(upgrader, changed)))
         }
+        Then::Wait(because) if because.reason == Reason::UpgradeInProgress => image_set(observed),
         Then::Wait(_) | Then::Failed(_) => None,
     }
+}
+
+/// Once per image that was set while the version stayed: then no version tells of it.
+fn image_set(observed: &Observed) -> Option<Told> {
+    let id = observed.image_set.as_deref()?;
+    let variable = observed.upgrader.topology_variable.as_deref()?;
+    let version = facts::target(observed).ok()?.current;
+    let message =
+        format!("Cluster {} at {version} is set to {variable} {id}", observed.upgrader.cluster_name);
+    Some((Severity::Normal, SETTING_CLUSTER_VERSION, message, format!("{version} {id}")))
 }
 
 fn word(observed: &Observed, because: &Because<Reason>, failed: bool) -> (Severity, &'static str) {

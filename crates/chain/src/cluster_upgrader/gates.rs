@@ -1,184 +1,128 @@
-//! What must be known before anything can be said about an upgrade: the upgrader, its Cluster and its plan, each in order.
+//! What has to hold of the upgrader, its Cluster and its class before anything is set.
 
-use api::capi::cluster::{self, ClusterRow, PAUSED_ANNOTATION, PROVISIONED, Topology};
-use api::upgrader::cluster_upgrader::{Reason, UpgraderRow};
-use api::upgrader::machine_image;
-use api::upgrader::plan::{self, PlanRow};
-use domain::condition;
+use api::capi::cluster::{self, ClusterRow, PAUSED_ANNOTATION, PROVISIONED};
+use api::capi::cluster_class::{self, ClusterClassRow};
+use api::upgrader::cluster_upgrader::{KIND, Reason, UpgraderRow};
+use domain::condition::Status;
 use domain::object::{ObjectKey, ObjectRef};
-use domain::verdict::{Because, Reason as _, Trouble};
-use domain::version::KubernetesVersion;
-use runtime::store::Availability;
+use domain::verdict::{Reason as _, Trouble};
+use domain::version::{Hop, KubernetesVersion};
 
+use super::facts::{Hindrance, Target, Wanted, hindrance, known};
 use super::observe::Observed;
 
-/// Why it does not go on.
-pub(super) type Hindrance = Box<Because<Reason>>;
+type Gate = Result<(), Hindrance>;
 
-/// A Cluster that can be upgraded in principle.
-#[derive(Clone, Debug)]
-pub(super) struct Target<'a> {
-    pub(super) cluster: &'a ClusterRow,
-    pub(super) topology: &'a Topology,
-    /// The version of its topology.
-    pub(super) current: KubernetesVersion,
-}
-
-impl Target<'_> {
-    pub(super) fn object(&self) -> ObjectRef {
-        ObjectRef::of(cluster::KIND, &self.cluster.meta)
+pub(super) fn valid(upgrader: &UpgraderRow) -> Gate {
+    match &upgrader.malformed {
+        Some(error) => Err(hindrance(Reason::of_trouble(Trouble::Malformed), &**error).into()),
+        None => Ok(()),
     }
 }
 
-/// The result of a plan.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted<'a> {
-    pub(super) plan: &'a PlanRow,
-    pub(super) version: KubernetesVersion,
-    pub(super) id: &'a str,
-    /// Where the machine image is.
-    pub(super) image: ObjectKey,
-    pub(super) image_uid: Option<&'a str>,
+pub(super) fn not_paused(upgrader: &UpgraderRow) -> Gate {
+    if !upgrader.paused {
+        return Ok(());
+    }
+    Err(hindrance(Reason::Paused, "spec.paused is set").unblock("unset it").into())
 }
 
-impl Wanted<'_> {
-    pub(super) fn object(&self) -> ObjectRef {
-        ObjectRef::of(plan::KIND, &self.plan.meta)
+pub(super) fn plan_in_namespace(upgrader: &UpgraderRow) -> Gate {
+    if !upgrader.plan.leaves(&upgrader.meta.key.namespace) {
+        return Ok(());
     }
+    let other = upgrader.plan.namespace.as_deref().unwrap_or_default();
+    let message = format!("spec.planRef points to namespace {other}, and only the own one is allowed");
+    let because = hindrance(Reason::CrossNamespaceReference, message);
+    Err(because.unblock("create a Plan in this namespace").into())
 }
 
-pub(super) fn hindrance(reason: Reason, message: impl Into<String>) -> Because<Reason> {
-    Because::new(reason, message)
+/// Of several upgraders of one Cluster the oldest drives it.
+pub(super) fn drives(observed: &Observed) -> Gate {
+    let Some(driver) = &observed.driver else { return Ok(()) };
+    let message = format!("Cluster {} is driven by an older upgrader", observed.upgrader.cluster_name);
+    let because = hindrance(Reason::AnotherUpgrader, message).blocked_by(ObjectRef::of(KIND, driver));
+    Err(because.unblock("delete one of the two").into())
 }
 
-/// Whether the upgrader itself lets anything be done.
-pub(super) fn upgrader(upgrader: &UpgraderRow) -> Result<(), Hindrance> {
-    if let Some(error) = &upgrader.malformed {
-        return Err(hindrance(Reason::of_trouble(Trouble::Malformed), &**error).into());
+pub(super) fn not_deleting(cluster: &ClusterRow) -> Gate {
+    if !cluster.meta.deleting {
+        return Ok(());
     }
-    if upgrader.paused {
-        let because = hindrance(Reason::Paused, "spec.paused is set");
-        return Err(because.unblock("unset it").into());
-    }
-    if upgrader.plan.leaves(&upgrader.meta.key.namespace) {
-        let other = upgrader.plan.namespace.as_deref().unwrap_or_default();
-        let message = format!("spec.planRef points to namespace {other}, and only the own one is allowed");
-        let because = hindrance(Reason::CrossNamespaceReference, message);
-        return Err(because.unblock("create a Plan in this namespace").into());
-    }
-    Ok(())
+    let because = hindrance(Reason::ClusterDeleting, "the Cluster is being deleted");
+    Err(because.blocked_by(of(cluster)).into())
 }
 
-/// The Cluster, if it can be upgraded in principle.
-pub(super) fn target(observed: &Observed) -> Result<Target<'_>, Hindrance> {
-    known(&observed.clusters, "Clusters")?;
-    let named = observed.upgrader.meta.key.sibling(&observed.upgrader.cluster_name);
-    let Some(cluster) = &observed.cluster else {
-        let because =
-            hindrance(Reason::ClusterMissing, "spec.clusterName names a Cluster that does not exist");
-        return Err(because.blocked_by(ObjectRef::named(cluster::KIND, named)).into());
-    };
-    let stop = |reason: Reason, message: &str| {
-        hindrance(reason, message).blocked_by(ObjectRef::of(cluster::KIND, &cluster.meta))
-    };
-    if let Some(error) = &cluster.malformed {
-        return Err(stop(Reason::ClusterMalformed, &format!("the Cluster cannot be read: {error}")).into());
+pub(super) fn cluster_not_paused(cluster: &ClusterRow) -> Gate {
+    if !cluster.paused {
+        return Ok(());
     }
-    let Some(topology) = &cluster.topology else {
-        let because = stop(Reason::ClusterWithoutTopology, "the Cluster has no spec.topology");
-        return Err(because.unblock("only Clusters of a ClusterClass can be upgraded").into());
-    };
-    let current = match KubernetesVersion::parse_lenient(&topology.version) {
-        Ok(current) => current,
-        Err(error) => {
-            let message = format!("spec.topology.version of the Cluster: {error}");
-            return Err(stop(Reason::ClusterVersionInvalid, &message).into());
-        }
-    };
-    if cluster.meta.deleting {
-        return Err(stop(Reason::ClusterDeleting, "the Cluster is being deleted").into());
-    }
-    if cluster.paused {
-        let because = stop(Reason::ClusterPaused, "the Cluster is paused");
-        let hint = format!("unset its spec.paused and its annotation {PAUSED_ANNOTATION}");
-        return Err(because.unblock(hint).into());
-    }
-    // A Cluster that no controller has seen yet has neither conditions nor a phase: that is no sign of an old one.
-    if cluster.phase.as_deref() == Some(PROVISIONED) && !cluster.has_new_conditions {
-        let because = stop(Reason::ClusterAPIUnsupported, "the Cluster does not tell how far an upgrade is");
-        return Err(because.unblock("upgrade Cluster API to 1.9 or newer").into());
-    }
-    Ok(Target { cluster, topology, current })
+    let because = hindrance(Reason::ClusterPaused, "the Cluster is paused").blocked_by(of(cluster));
+    Err(because.unblock(format!("unset its spec.paused and its annotation {PAUSED_ANNOTATION}")).into())
 }
 
-/// Whether objects of a kind of Cluster API are known.
-pub(super) fn known(availability: &Availability, plural: &str) -> Result<(), Hindrance> {
-    let because = match availability {
-        Availability::Synced { .. } => return Ok(()),
-        Availability::NotInstalled => {
-            // Each kind is asked for by itself, and what is installed is found a while later.
-            let message =
-                format!("no {plural} are served: Cluster API is not installed, or was not until now");
-            hindrance(Reason::ClusterAPINotInstalled, message)
-                .unblock("install it, for example with clusterctl init")
-        }
-        Availability::Forbidden(words) => {
-            hindrance(Reason::of_trouble(Trouble::Forbidden), format!("cannot watch {plural}: {words}"))
-        }
-        Availability::Syncing => hindrance(
-            Reason::of_trouble(Trouble::ApiUnavailable),
-            format!("the first list of {plural} is not complete"),
-        ),
-    };
-    Err(because.into())
+/// A Cluster that no controller has seen yet has neither conditions nor a phase: that is no sign of an old one.
+pub(super) fn tells_progress(cluster: &ClusterRow) -> Gate {
+    if cluster.phase.as_deref() != Some(PROVISIONED) || cluster.has_new_conditions {
+        return Ok(());
+    }
+    let because = hindrance(Reason::ClusterAPIUnsupported, "the Cluster does not tell how far an upgrade is");
+    Err(because.blocked_by(of(cluster)).unblock("upgrade Cluster API to 1.9 or newer").into())
 }
 
-/// The result of the plan.
-pub(super) fn wanted(observed: &Observed) -> Result<Wanted<'_>, Hindrance> {
-    let namespace = &*observed.upgrader.meta.key.namespace;
-    let Some(plan) = observed.plan.as_ref().filter(|plan| !plan.meta.deleting) else {
-        let named = ObjectRef::named(plan::KIND, observed.upgrader.plan.key(namespace));
-        let message = match observed.plan {
-            Some(_) => "the Plan is being deleted",
-            None => "spec.planRef names a Plan that does not exist",
+pub(super) fn not_ahead(target: &Target<'_>, wanted: &Wanted<'_>, asked: bool) -> Gate {
+    if target.current.hop_to(&wanted.version) != Hop::Downgrade {
+        return Ok(());
+    }
+    let what = if asked { "what is asked for" } else { "the Plan" };
+    let message = format!(
+        "the Cluster is at {}, and {what} at {}: a downgrade is never asked for",
+        target.current, wanted.version
+    );
+    let because = hindrance(Reason::ClusterAhead, message);
+    if asked {
+        return Err(because.blocked_by(target.object()).unblock("ask for a newer version").into());
+    }
+    Err(because.blocked_by(wanted.object()).unblock("move the range of the Plan up").into())
+}
+
+/// The class, if Cluster API has reconciled it.
+pub(super) fn class<'a>(
+    observed: &'a Observed,
+    target: &Target<'_>,
+) -> Result<&'a ClusterClassRow, Hindrance> {
+    known(&observed.classes, "ClusterClasses")?;
+    let Some(class) = &observed.class else {
+        let Some(named) = &target.topology.class else {
+            let because = hindrance(Reason::ClassMissing, "the Cluster names no ClusterClass");
+            return Err(because.blocked_by(target.object()).into());
         };
-        return Err(hindrance(Reason::PlanMissing, message).blocked_by(named).into());
+        let namespace = named.namespace.as_deref().unwrap_or(&target.cluster.meta.key.namespace);
+        let key = ObjectKey::new(namespace, named.name.clone());
+        let because = hindrance(Reason::ClassMissing, "the ClusterClass of the Cluster does not exist");
+        return Err(because.blocked_by(ObjectRef::named(cluster_class::KIND, key)).into());
     };
-    let stop = |reason, message: String| {
-        hindrance(reason, message).blocked_by(ObjectRef::of(plan::KIND, &plan.meta))
+    // With a class that is not reconciled Cluster API admits every write, and validates no variable.
+    let message = if let Some(error) = &class.malformed {
+        format!("the ClusterClass cannot be read: {error}")
+    } else if class.observed_generation != Some(class.meta.generation) {
+        "Cluster API has not looked at the last change of the ClusterClass yet".to_owned()
+    } else if class.variables_ready != Some(Status::True) {
+        "the variables of the ClusterClass are not ready".to_owned()
+    } else {
+        return Ok(class);
     };
-    let status = &plan.status;
-    // A result from before the last change of its spec, or one that another program left there, is not the plan's.
-    let current = status.observed_generation == Some(plan.meta.generation);
-    let details = status
-        .machine_image_details
-        .as_ref()
-        .filter(|details| current && !details.version.is_empty() && !details.id.is_empty());
-    let image = status.machine_image_ref.as_ref().filter(|image| image.name.is_some());
-    let (Some(details), Some(image)) = (details, image) else {
-        let said = condition::find(&status.conditions, condition::UP_TO_DATE)
-            .filter(|said| current && said.status != condition::Status::True && !said.message.is_empty());
-        let message = match said {
-            Some(said) => format!("the Plan has no result: {}", said.message),
-            None => "the Plan has no result yet".to_owned(),
-        };
-        return Err(stop(Reason::PlanWithoutResult, message).into());
-    };
-    match KubernetesVersion::parse_strict(&details.version) {
-        Ok(version) => Ok(Wanted {
-            plan,
-            version,
-            id: &details.id,
-            image: ObjectKey::new(namespace, image.name.clone().unwrap_or_default()),
-            image_uid: image.uid.as_deref(),
-        }),
-        Err(error) => {
-            let because =
-                stop(Reason::PlanVersionInvalid, format!("the version of the Plan's result: {error}"));
-            let named = ObjectKey::new(namespace, image.name.clone().unwrap_or_default());
-            Err(because
-                .unblock(format!("correct spec.version of {} {named}", machine_image::KIND.kind))
-                .into())
-        }
-    }
+    let because = hindrance(Reason::ClassNotReconciled, message);
+    Err(because.blocked_by(ObjectRef::of(cluster_class::KIND, &class.meta)).into())
+}
+
+/// The oldest version that a worker reports (Cluster API ≥ 1.14).
+pub(super) fn lowest_worker(target: &Target<'_>) -> Option<KubernetesVersion> {
+    let versions = target.cluster.workers.versions.iter().flatten();
+    let parsed = versions.filter_map(|version| KubernetesVersion::parse_lenient(version).ok());
+    parsed.min_by(KubernetesVersion::cmp_precedence)
+}
+
+fn of(cluster: &ClusterRow) -> ObjectRef {
+    ObjectRef::of(cluster::KIND, &cluster.meta)
 }

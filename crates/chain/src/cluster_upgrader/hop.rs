@@ -1,144 +1,168 @@
-//! Whether one write may move a Cluster to the result of its plan: what Cluster API would refuse, and what it would let
-//! through although the machines could then not be made.
+//! The next hop of a Cluster towards the result of its plan: one version with the image for exactly that version.
+//!
+//! Cluster API takes several minors in one write where a class lists its versions or an extension plans them, and would
+//! then insert versions of its own choice, with an image that is not theirs. So it is never asked for more than one.
 
-use api::capi::cluster::{Group, Topology};
-use api::capi::cluster_class::{self, ClusterClassRow, Shape};
+use api::capi::cluster_class;
 use api::upgrader::cluster_upgrader::Reason;
 use api::upgrader::machine_image::{self, MachineImageRow};
-use domain::condition::Status;
-use domain::object::{ObjectKey, ObjectRef};
-use domain::version::{Hop, KubernetesVersion};
+use domain::object::ObjectRef;
+use domain::path::{self, Allowed, NoHop, next_hop};
+use domain::range::VersionRange;
+use domain::version::{self, KubernetesVersion, Minor};
 
-use super::gates::{Hindrance, Target, Wanted, hindrance, known};
+use super::facts::{Hindrance, Source, Target, Wanted, hindrance};
+use super::gates::lowest_worker;
 use super::observe::Observed;
+use super::variable;
 
-/// A step is a patch or one minor. Minors in between would each need an image of their own first.
-pub(super) fn size(target: &Target<'_>, wanted: &Wanted<'_>) -> Result<(), Hindrance> {
-    let (from, to) = (&target.current, &wanted.version);
-    let next = format!("v{}.{}", from.major(), from.minor().saturating_add(1));
-    let (message, hint) = match from.hop_to(to) {
-        hop if hop.is_one_step() => return Ok(()),
-        Hop::NextMajor => (
-            format!("from {from} to {to} is a step to another major version, and no rule says how"),
+/// What is to be set.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Hop {
+    pub(super) version: KubernetesVersion,
+    pub(super) source: Source,
+    /// The Cluster has the version already, and another image.
+    pub(super) image_only: bool,
+}
+
+/// Where a Cluster goes next.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Next {
+    /// Nowhere: it is where it is to go.
+    Reached,
+    Hop(Hop),
+    /// Nowhere, since something is missing on the way.
+    Missing(NoHop),
+}
+
+/// Where a Cluster goes next, as far as images and the class have a say.
+pub(super) fn next(observed: &Observed, target: &Target<'_>, wanted: &Wanted<'_>) -> Next {
+    match next_hop(&target.current, None, &wanted.version, allowed(observed), &images(observed, wanted)) {
+        Ok(found) => {
+            let (version, source) = (found.version.clone(), found.image.clone());
+            Next::Hop(Hop { version, source, image_only: false })
+        }
+        Err(NoHop::Done) => image_change(observed, target, wanted).map_or(Next::Reached, Next::Hop),
+        // Build metadata has no order: of two versions that differ in it alone, neither is an upgrade of the other.
+        Err(NoHop::Rebuild) => Next::Reached,
+        Err(missing) => Next::Missing(missing),
+    }
+}
+
+/// The same version with another image, where that is asked for.
+fn image_change(observed: &Observed, target: &Target<'_>, wanted: &Wanted<'_>) -> Option<Hop> {
+    let upgrader = &observed.upgrader;
+    let variable = upgrader.topology_variable.as_deref().filter(|_| upgrader.rollout_image_changes)?;
+    let source = wanted.source.clone()?;
+    let present = variable::image_of(target.topology, variable, &target.current);
+    let version = wanted.version.clone();
+    (present.as_deref() != Some(&*source.id)).then_some(Hop { version, source, image_only: true })
+}
+
+/// What leads on: the images of the plan, and its result as it is told.
+fn images(observed: &Observed, wanted: &Wanted<'_>) -> Vec<path::Hop<Source>> {
+    let result = wanted.source.iter().map(|source| (&wanted.version, source));
+    let others = observed.images.iter().map(|hop| (&hop.version, &hop.image));
+    let others = others.filter(|(version, _)| **version != wanted.version);
+    let both = result.chain(others);
+    both.map(|(version, source)| path::Hop { version: version.clone(), image: source.clone() }).collect()
+}
+
+fn allowed(observed: &Observed) -> Allowed<'_> {
+    observed.class.as_ref().map_or(Allowed::All, |class| Allowed::of_class(&class.kubernetes_versions))
+}
+
+/// Every image that the hop needs is there.
+pub(super) fn image_missing(target: &Target<'_>, wanted: &Wanted<'_>, missing: &NoHop) -> Option<Hindrance> {
+    let (message, hint) = match missing {
+        NoHop::Missing { minor } => lacking(target, wanted, *minor),
+        NoHop::TargetMissing { target: version } => (
+            format!("the Plan has no machine image of {version}"),
+            format!("have a machine image of {version} made that the Plan selects"),
+        ),
+        NoHop::NextMajor => (
+            format!(
+                "from {} to {} is a step to another major version, and no rule says how",
+                target.current, wanted.version
+            ),
             "upgrade by hand".to_owned(),
         ),
-        _ => (
-            format!("from {from} to {to} is more than one minor version, and {next} must come first"),
-            format!("let the plan choose an image of {next}"),
-        ),
+        _ => return None,
     };
-    Err(hindrance(Reason::NoImageForHop, message).blocked_by(wanted.object()).unblock(hint).into())
+    let because = hindrance(Reason::NoImageForHop, message).blocked_by(wanted.object());
+    Some(because.unblock(hint).into())
 }
 
-/// The class, if Cluster API has reconciled it and it allows the version.
-pub(super) fn class<'a>(
-    observed: &'a Observed,
-    target: &Target<'_>,
-    version: &KubernetesVersion,
-) -> Result<&'a ClusterClassRow, Hindrance> {
-    known(&observed.classes, "ClusterClasses")?;
-    let Some(class) = &observed.class else {
-        let Some(named) = &target.topology.class else {
-            let because = hindrance(Reason::ClassMissing, "the Cluster names no ClusterClass");
-            return Err(because.blocked_by(target.object()).into());
-        };
-        let namespace = named.namespace.as_deref().unwrap_or(&target.cluster.meta.key.namespace);
-        let key = ObjectKey::new(namespace, named.name.clone());
-        let because = hindrance(Reason::ClassMissing, "the ClusterClass of the Cluster does not exist");
-        return Err(because.blocked_by(ObjectRef::named(cluster_class::KIND, key)).into());
-    };
-    let stop = |reason, message: String| {
-        hindrance(reason, message).blocked_by(ObjectRef::of(cluster_class::KIND, &class.meta))
-    };
-    if let Some(error) = &class.malformed {
-        return Err(
-            stop(Reason::ClassNotReconciled, format!("the ClusterClass cannot be read: {error}")).into()
-        );
+/// A minor in between without an image, and who could change that.
+fn lacking(target: &Target<'_>, wanted: &Wanted<'_>, minor: Minor) -> (String, String) {
+    let (from, to, range) = (&target.current, &wanted.version, &wanted.plan.version_range);
+    let way = format!("on the way from {from} to {to} comes {minor}");
+    if range.parse().is_ok_and(|range| holds(&range, minor)) {
+        let message = format!("{way}, of which the Plan has no machine image");
+        (message, format!("have a machine image of {minor} made that the Plan selects"))
+    } else {
+        let message = format!("{way}, which is outside {range}, the range of the Plan");
+        (message, format!("widen spec.versionRange, and have a machine image of {minor} made"))
     }
-    // With a class that is not reconciled Cluster API admits every write, and validates no variable.
-    if class.observed_generation != Some(class.meta.generation) {
-        let message = "Cluster API has not looked at the last change of the ClusterClass yet".to_owned();
-        return Err(stop(Reason::ClassNotReconciled, message).into());
-    }
-    if class.variables_ready != Some(Status::True) {
-        let message = "the variables of the ClusterClass are not ready".to_owned();
-        return Err(stop(Reason::ClassNotReconciled, message).into());
-    }
-    // Cluster API compares the texts.
-    let text = version.to_string();
-    if !class.kubernetes_versions.is_empty()
-        && !class.kubernetes_versions.iter().any(|listed| **listed == *text)
-    {
-        let because = stop(Reason::VersionNotInClass, format!("the ClusterClass does not list {version}"));
-        return Err(because.unblock("add it to spec.kubernetesVersions of the ClusterClass").into());
-    }
-    Ok(class)
 }
 
-/// Whether a variable can take the image of every machine of the Cluster.
-pub(super) fn variable(target: &Target<'_>, class: &ClusterClassRow, name: &str) -> Result<(), Hindrance> {
-    let topology = target.topology;
-    let present = topology.variable(name).map(|(_, variable)| &*variable.value);
-    let of_class = || ObjectRef::of(cluster_class::KIND, &class.meta);
-    let unsupported = match (class.variables.get(name), present) {
-        (Some(Shape::String), _) => None,
-        (Some(Shape::Map), _) => Some(("a map of strings".to_owned(), of_class())),
-        (Some(Shape::Other(shape)), _) => Some((format!("of type {shape}"), of_class())),
-        // Not in the class, and yet in the Cluster: what it holds tells its shape, and the server the rest.
-        (None, Some(value)) if value.starts_with('"') => None,
-        (None, Some(_)) => Some(("no string".to_owned(), target.object())),
-        (None, None) => {
-            let message = format!("neither the Cluster nor its ClusterClass knows the variable {name}");
-            let because = hindrance(Reason::VariableUndefined, message);
-            let hint = "define it in the ClusterClass, or correct spec.topologyVariable";
-            return Err(because.blocked_by(target.object()).unblock(hint).into());
+/// Whether a range holds a release of a minor. No minor of Kubernetes has had so many patches.
+fn holds(range: &VersionRange, minor: Minor) -> bool {
+    const PATCHES: u64 = 128;
+    (0..PATCHES).any(|patch| {
+        let version = KubernetesVersion::parse_strict(&format!("{minor}.{patch}"));
+        version.is_ok_and(|version| range.matches(&version))
+    })
+}
+
+/// The class lists the version.
+pub(super) fn not_listed(observed: &Observed, target: &Target<'_>, missing: &NoHop) -> Option<Hindrance> {
+    let NoHop::NotListed { newest, .. } = missing else { return None };
+    let class = observed.class.as_ref().map(|class| ObjectRef::of(cluster_class::KIND, &class.meta));
+    let because = hindrance(Reason::VersionNotInClass, format!("the ClusterClass does not list {newest}"));
+    let because = because.blocked_by(class.unwrap_or_else(|| target.object()));
+    Some(because.unblock("add it to spec.kubernetesVersions of the ClusterClass").into())
+}
+
+/// No worker is left too far behind.
+pub(super) fn within_skew(target: &Target<'_>, hop: &Hop) -> Result<(), Hindrance> {
+    let lowest = lowest_worker(target);
+    let only = [path::Hop { version: hop.version.clone(), image: () }];
+    match next_hop(&target.current, lowest.as_ref(), &hop.version, Allowed::All, &only) {
+        Err(no_hop @ NoHop::WorkerSkew { .. }) => {
+            let because = hindrance(Reason::WorkerSkew, no_hop.to_string()).blocked_by(target.object());
+            Err(because.unblock("upgrade the workers of the Cluster first").into())
         }
-    };
-    if let Some((shape, object)) = unsupported {
-        let message = format!("the variable {name} is {shape}, and only a string can take an image id");
-        return Err(hindrance(Reason::VariableShapeUnsupported, message).blocked_by(object).into());
-    }
-    not_overridden(target, topology, name)
-}
-
-fn not_overridden(target: &Target<'_>, topology: &Topology, name: &str) -> Result<(), Hindrance> {
-    let of_variable = topology.overrides.iter().filter(|it| *it.variable == *name);
-    let groups: Vec<String> = of_variable.map(|it| group(&it.group)).collect();
-    if groups.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "the variable {name} is overridden for {}, which would roll with its old image",
-        groups.join(", ")
-    );
-    let because = hindrance(Reason::ImageOverridden, message).blocked_by(target.object());
-    Err(because.unblock("remove the override").into())
-}
-
-fn group(group: &Group) -> String {
-    match group {
-        Group::ControlPlane => "the control plane".to_owned(),
-        Group::MachineDeployment(name) => format!("MachineDeployment {name}"),
-        Group::MachinePool(name) => format!("MachinePool {name}"),
+        _ => Ok(()),
     }
 }
 
 /// Whether the image, just read, is the one that the plan found.
-pub(super) fn image(wanted: &Wanted<'_>, found: Option<&MachineImageRow>) -> Result<(), Hindrance> {
+pub(super) fn image(hop: &Hop, found: Option<&MachineImageRow>) -> Result<(), Hindrance> {
     let message = match found {
         None => "the machine image of the Plan does not exist any more",
         Some(image) if image.meta.deleting => "the machine image of the Plan is being deleted",
-        Some(image) if wanted.image_uid.is_some_and(|uid| *uid != *image.meta.uid) => {
+        Some(image) if hop.source.uid.as_ref().is_some_and(|uid| *uid != image.meta.uid) => {
             "the machine image of the Plan was replaced by another of its name"
         }
-        Some(image) if image.id.as_deref() != Some(wanted.id) => {
+        Some(image) if image.id.as_ref() != Some(&hop.source.id) => {
             "the machine image of the Plan has another id by now"
         }
-        Some(image) if KubernetesVersion::parse_strict(&image.version).as_ref() != Ok(&wanted.version) => {
+        Some(image) if KubernetesVersion::parse_strict(&image.version).as_ref() != Ok(&hop.version) => {
             "the machine image of the Plan has another version by now"
         }
         Some(_) => return Ok(()),
     };
-    let object = ObjectRef::named(machine_image::KIND, wanted.image.clone());
+    let object = ObjectRef::named(machine_image::KIND, hop.source.key.clone());
     Err(hindrance(Reason::ImageGone, message).blocked_by(object).into())
+}
+
+/// Whether images of a version matter to a Cluster that is to go to `wanted`: its next hop may lead there.
+pub(super) fn may_lead_to(
+    current: &KubernetesVersion,
+    wanted: &KubernetesVersion,
+    image: &KubernetesVersion,
+) -> bool {
+    use version::Hop::{NextMinor, Patch};
+    matches!(current.hop_to(image), Patch | NextMinor) && !image.is_newer_than(wanted)
 }

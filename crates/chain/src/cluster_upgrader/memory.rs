@@ -14,12 +14,11 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::clock::after;
 
+use super::admit::Fleet;
 use super::apply::{Answer, Step};
 use super::convergence::{self, Standing};
-use super::refusal::Refused;
+use super::refusal::{Attempt, Refused};
 
-/// How long a live read of a machine image counts: for the pass that asked for it.
-const IMAGE_COUNTS: Duration = Duration::from_secs(5);
 /// Control plane and MachinePools are read again at most this often.
 pub(super) const READ_AGAIN: Duration = Duration::from_secs(30);
 
@@ -47,7 +46,7 @@ impl<T> Read<T> {
 /// The live reads that still count.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Live {
-    /// The plan's machine image, with where it was looked for; `None` in it where it is gone.
+    /// The machine image of the next hop, with where it was looked for; `None` in it where it is gone.
     pub image: Option<(ObjectKey, Option<MachineImageRow>)>,
     /// The control plane object; `None` in it where it is gone.
     pub control_plane: Option<Read<Option<ControlPlane>>>,
@@ -85,6 +84,13 @@ pub enum Origin {
     Unknown,
 }
 
+#[derive(Debug)]
+struct Sent {
+    version: Box<str>,
+    /// The image, where the version stayed.
+    image_only: Option<Box<str>>,
+}
+
 /// What is kept of an upgrader.
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -98,12 +104,18 @@ pub struct Memory {
     first_version: Box<str>,
     settled: Option<(Box<str>, Timestamp)>,
     unmoved: Option<Unmoved>,
-    image: Option<(Timestamp, ObjectKey, Option<MachineImageRow>)>,
     control_plane: Option<Read<Option<ControlPlane>>>,
     machine_pools: Option<Read<Vec<MachinePool>>>,
     refused: Option<Refused>,
-    /// The version that was last sent, with an answer that does not rule out that it was set.
-    sent: Option<Box<str>>,
+    /// What was last sent, with an answer that does not rule out that it was set.
+    sent: Option<Sent>,
+}
+
+impl Sent {
+    fn of(attempt: &Attempt, image_only: bool) -> Self {
+        let image = attempt.image.clone().filter(|_| image_only);
+        Self { version: attempt.version.clone(), image_only: image }
+    }
 }
 
 impl Memory {
@@ -135,7 +147,6 @@ impl Memory {
         current: &KubernetesVersion,
         now: Timestamp,
     ) -> Live {
-        let image = self.image.as_ref().filter(|(at, ..)| now < after(*at, IMAGE_COUNTS));
         let control_plane = self.control_plane.as_ref().filter(|read| {
             let complete = read.value.as_ref().is_some_and(|it| convergence::control_plane_runs(it, current));
             read.counts(cluster, complete, now)
@@ -144,11 +155,7 @@ impl Memory {
             let complete = convergence::lagging(&read.value, topology, current).is_none();
             read.counts(cluster, complete, now)
         });
-        Live {
-            image: image.map(|(_, key, found)| (key.clone(), found.clone())),
-            control_plane: control_plane.cloned(),
-            machine_pools: machine_pools.cloned(),
-        }
+        Live { image: None, control_plane: control_plane.cloned(), machine_pools: machine_pools.cloned() }
     }
 
     /// Moves the clocks to what the Cluster is like now, and tells them. `standing` is `None` where it does not count.
@@ -191,7 +198,7 @@ impl Memory {
 
     /// Who set the version that the Cluster has.
     pub(super) fn origin(&self, version: &str) -> Origin {
-        if self.sent.as_deref() == Some(version) {
+        if self.sent.as_ref().is_some_and(|sent| *sent.version == *version) {
             Origin::Us
         } else if *self.first_version == *version && self.had_status == Some(true) {
             Origin::Unknown
@@ -200,19 +207,32 @@ impl Memory {
         }
     }
 
+    /// The image that was set while the version stayed.
+    pub(super) fn image_set(&self, version: &str) -> Option<Box<str>> {
+        self.sent.as_ref().filter(|sent| *sent.version == *version)?.image_only.clone()
+    }
+
     pub(super) fn refused(&self) -> Option<&Refused> {
         self.refused.as_ref()
     }
 
     /// Takes the outcome of a step; `false` leaves a refusal to the engine.
-    pub(super) fn learn(&mut self, step: &Step, outcome: Result<Answer, &Refusal>, now: Timestamp) -> bool {
+    pub(super) fn learn(
+        &mut self,
+        fleet: &mut Fleet,
+        step: &Step,
+        outcome: Result<Answer, &Refusal>,
+        now: Timestamp,
+    ) -> bool {
+        if let (Step::PatchCluster { cluster, .. }, Err(refusal)) = (step, &outcome) {
+            // No answer is not a refusal: the write may have been done.
+            if !matches!(refusal, Refusal::Unavailable { .. }) {
+                fleet.release(cluster);
+            }
+        }
         match (step, outcome) {
-            (Step::ReadImage { key }, Ok(Answer::Image(found))) => {
-                self.image = Some((now, key.clone(), Some(*found)));
-            }
-            (Step::ReadImage { key }, Err(Refusal::NotFound)) => {
-                self.image = Some((now, key.clone(), None));
-            }
+            (Step::ReadImage { key }, Ok(Answer::Image(found))) => fleet.read(key, Some(*found), now),
+            (Step::ReadImage { key }, Err(Refusal::NotFound)) => fleet.read(key, None, now),
             (Step::ReadControlPlane { .. }, Ok(Answer::ControlPlane(found))) => {
                 self.control_plane = Some(self.read(Some(*found), now));
             }
@@ -225,20 +245,18 @@ impl Memory {
             (Step::ReadMachinePools { .. }, Err(Refusal::NotFound)) => {
                 self.machine_pools = Some(self.read(Vec::new(), now));
             }
-            (Step::PatchCluster { attempt, .. }, Ok(Answer::Set)) => {
-                self.sent = Some(attempt.version.clone());
-                (self.refused, self.image) = (None, None);
+            (Step::PatchCluster { attempt, image_only, .. }, Ok(Answer::Set)) => {
+                self.sent = Some(Sent::of(attempt, *image_only));
+                self.refused = None;
             }
             (Step::PatchCluster { attempt, .. }, Err(refusal @ Refusal::Admission { message, .. }))
                 if refusal.trouble() == Some(Trouble::WriteRefused) =>
             {
                 let before = self.refused.take();
                 self.refused = Some(Refused::again(before, attempt.clone(), message, now));
-                self.image = None;
             }
-            // No answer is not a refusal: the write may have been done.
-            (Step::PatchCluster { attempt, .. }, Err(Refusal::Unavailable { .. })) => {
-                self.sent = Some(attempt.version.clone());
+            (Step::PatchCluster { attempt, image_only, .. }, Err(Refusal::Unavailable { .. })) => {
+                self.sent = Some(Sent::of(attempt, *image_only));
                 return false;
             }
             (_, Ok(_)) => {}

@@ -1,16 +1,22 @@
-//! What an upgrader sees: itself, its Cluster with its class, its plan, and what was read live.
+//! What an upgrader sees: itself, its Cluster with its class, its plan with its images, what was read live, and what other
+//! upgraders have to do with it.
 
 use api::capi::cluster::ClusterRow;
 use api::capi::cluster_class::ClusterClassRow;
 use api::upgrader::cluster_upgrader::UpgraderRow;
 use api::upgrader::plan::PlanRow;
-use domain::object::ObjectKey;
+use domain::object::{Meta, ObjectKey, Row};
+use domain::path::Hop;
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::store::{Availability, Snapshot};
 
+use super::admit::{self, Admission, Fleet};
 use super::convergence;
+use super::facts::{self, Source};
+use super::hop::{self, Next};
 use super::memory::{Clocks, Live, Memory, Origin};
+use super::owner;
 use super::refusal::Refused;
 
 /// Everything that a decision about an upgrader rests on.
@@ -18,6 +24,8 @@ use super::refusal::Refused;
 pub struct Observed {
     /// The upgrader.
     pub upgrader: UpgraderRow,
+    /// The upgrader that drives the Cluster, where it is another one.
+    pub driver: Option<Meta>,
     /// How far Clusters are known, and in which version they are read.
     pub clusters: Availability,
     /// The Cluster.
@@ -28,6 +36,12 @@ pub struct Observed {
     pub class: Option<ClusterClassRow>,
     /// The plan, where it is in the namespace of the upgrader.
     pub plan: Option<PlanRow>,
+    /// The version that is asked for instead of the plan's result; only by [`super::preflight()`].
+    pub asked: Option<KubernetesVersion>,
+    /// The images of the plan, where the Cluster has another version than its result.
+    pub(super) images: Vec<Hop<Source>>,
+    /// What speaks against a start now, beyond the Cluster itself.
+    pub admission: Admission,
     /// Live reads that still count.
     pub live: Live,
     /// The last refusal of the write.
@@ -36,12 +50,15 @@ pub struct Observed {
     pub clocks: Clocks,
     /// Who set the version that the Cluster has.
     pub origin: Origin,
+    /// The image that this process has set without another version.
+    pub image_set: Option<Box<str>>,
 }
 
 pub(super) fn observe(
     snapshot: Snapshot<'_>,
     upgrader: &UpgraderRow,
-    memory: &mut Memory,
+    asked: Option<&KubernetesVersion>,
+    (memory, fleet): (&mut Memory, &mut Fleet),
     now: Timestamp,
 ) -> Observed {
     let namespace = &*upgrader.meta.key.namespace;
@@ -55,31 +72,74 @@ pub(super) fn observe(
     let plan = plan.and_then(|plan| snapshot.get::<PlanRow>(&plan.key(namespace)));
 
     memory.meet(upgrader);
-    let (mut live, mut clocks, mut origin) = (Live::default(), Clocks::default(), Origin::Unknown);
-    if let (Some(cluster), Some(topology)) = (cluster, topology)
-        && let Ok(current) = KubernetesVersion::parse_lenient(&topology.version)
-    {
-        memory.turn_to(cluster);
-        live = memory.live(&cluster.meta, topology, &current, now);
-        // A paused Cluster neither settles nor stalls.
-        let standing = (!cluster.paused).then(|| convergence::standing(cluster, topology, &current, &live));
-        clocks = memory.clocks(cluster, &topology.version, standing.as_ref(), now);
-        origin = memory.origin(&topology.version);
-    }
-    Observed {
+    let mut observed = Observed {
         upgrader: upgrader.clone(),
+        driver: owner::driver(snapshot, upgrader),
         clusters: availability::<ClusterRow>(snapshot),
         cluster: cluster.cloned(),
         classes: availability::<ClusterClassRow>(snapshot),
         class: class.cloned(),
         plan: plan.cloned(),
-        live,
-        refused: memory.refused().cloned(),
-        clocks,
-        origin,
+        asked: asked.cloned(),
+        images: Vec::new(),
+        admission: Admission::default(),
+        live: Live::default(),
+        refused: None,
+        clocks: Clocks::default(),
+        origin: Origin::Unknown,
+        image_set: None,
+    };
+    if let (Some(cluster), Some(topology)) = (cluster, topology)
+        && let Ok(current) = KubernetesVersion::parse_lenient(&topology.version)
+    {
+        memory.turn_to(cluster);
+        observed.live = memory.live(&cluster.meta, topology, &current, now);
+        // A paused Cluster neither settles nor stalls.
+        let standing =
+            (!cluster.paused).then(|| convergence::standing(cluster, topology, &current, &observed.live));
+        observed.clocks = memory.clocks(cluster, &topology.version, standing.as_ref(), now);
+        observed.origin = memory.origin(&topology.version);
+        observed.image_set = memory.image_set(&topology.version);
     }
+    observed.refused = memory.refused().cloned();
+    images(snapshot, &mut observed);
+    admission(snapshot, &mut observed, fleet, now);
+    observed
 }
 
-fn availability<R: domain::object::Row>(snapshot: Snapshot<'_>) -> Availability {
+/// A Cluster that has the result of its plan needs no other image.
+fn images(snapshot: Snapshot<'_>, observed: &mut Observed) {
+    let Some(plan) = &observed.plan else { return };
+    if observed.asked.is_none() {
+        let (Ok(target), Ok(wanted)) = (facts::target(observed), facts::wanted(observed)) else { return };
+        if target.current == wanted.version {
+            return;
+        }
+    }
+    let found = crate::plan::candidates(snapshot, plan).into_iter();
+    observed.images = found
+        .map(|Hop { version, image }| {
+            let uid = Some(image.meta.uid).filter(|uid| !uid.is_empty());
+            Hop { version, image: Source { key: image.meta.key, uid, id: image.id } }
+        })
+        .collect();
+}
+
+/// What other Clusters have to do with the next hop, and whether its image was read a moment ago.
+fn admission(snapshot: Snapshot<'_>, observed: &mut Observed, fleet: &mut Fleet, now: Timestamp) {
+    let upgrader = &observed.upgrader;
+    if observed.driver.is_none() && upgrader.is_rolling() {
+        // From here on its own status counts it.
+        fleet.release(&upgrader.meta.key.sibling(&upgrader.cluster_name));
+    }
+    let (Ok(target), Ok(wanted)) = (facts::target(observed), facts::wanted(observed)) else { return };
+    let Next::Hop(hop) = hop::next(observed, &target, &wanted) else { return };
+    let admission = admit::admit(snapshot, fleet, upgrader, wanted.plan, &hop, now);
+    let read = fleet.image(&hop.source.key, now).cloned();
+    observed.live.image = read.map(|found| (hop.source.key, found));
+    observed.admission = admission;
+}
+
+fn availability<R: Row>(snapshot: Snapshot<'_>) -> Availability {
     snapshot.table::<R>().map_or(Availability::NotInstalled, |table| table.availability().clone())
 }

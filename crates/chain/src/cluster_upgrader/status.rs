@@ -3,7 +3,6 @@
 use api::upgrader::cluster_upgrader::{DONE, Reason, Status};
 use domain::condition::{self, Condition, Shape, Wanted};
 use domain::verdict::{Reason as _, Verdict, Waiting};
-use domain::version::{Hop, KubernetesVersion};
 use jiff::Timestamp;
 use runtime::room::Report;
 use runtime::status::merge_patch;
@@ -12,8 +11,9 @@ use super::apply::Step;
 use super::convergence;
 use super::decide::runs;
 use super::events;
-use super::gates;
+use super::facts;
 use super::observe::Observed;
+use super::owner;
 
 pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
     let upgrader = &observed.upgrader;
@@ -21,7 +21,7 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         return Report::default();
     }
     let before = &upgrader.status;
-    let message = gates::target(observed).map(|target| runs(&target)).unwrap_or_default();
+    let message = facts::target(observed).map(|target| runs(&target)).unwrap_or_default();
     let mut wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
     if !convergence::lingers(&observed.clocks, now) {
         keep_words(&mut wanted, &before.conditions);
@@ -49,12 +49,14 @@ fn keep_words(wanted: &mut [Wanted], present: &[Condition]) {
     }
 }
 
-/// The version of the plan, once the Cluster has it; else what it was. A Cluster that is ahead of its plan was not set.
+/// The version of the plan once the Cluster has it, or the one on the way there that was set; else what it was. A Cluster
+/// that is ahead of its plan was not set, nor one that another upgrader drives.
 fn latest_set_version(observed: &Observed) -> Option<Box<str>> {
-    let topology = observed.cluster.as_ref().and_then(|cluster| cluster.topology.as_ref());
-    let current = topology.and_then(|topology| KubernetesVersion::parse_lenient(&topology.version).ok());
-    let reached = match (current, gates::wanted(observed)) {
-        (Some(current), Ok(wanted)) if current.hop_to(&wanted.version) == Hop::Same => Some(wanted.version),
+    let reached = match (facts::target(observed), facts::wanted(observed)) {
+        (Ok(target), Ok(wanted)) if observed.driver.is_none() => {
+            let reached = target.current == wanted.version;
+            (reached || owner::set_by_us(observed, &target, &wanted).is_some()).then_some(target.current)
+        }
         _ => None,
     };
     reached

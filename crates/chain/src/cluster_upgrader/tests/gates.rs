@@ -5,7 +5,7 @@ use domain::verdict::Reason as _;
 use super::*;
 
 /// A world with one thing wrong, what it is, and the reason that it must give.
-fn cases() -> Vec<(&'static str, Reason, World)> {
+pub(super) fn cases() -> Vec<(&'static str, Reason, World)> {
     let mut cases = Vec::new();
     let mut put = |what, reason, world| cases.push((what, reason, world));
     let new = World::new;
@@ -138,7 +138,9 @@ fn cases() -> Vec<(&'static str, Reason, World)> {
     put("stalled", Reason::UpgradeStalled, world);
 
     let to = |version: &str| new().with("Plan", "status.machineImageDetails.version", json!(version));
-    put("two minors", Reason::NoImageForHop, to("v1.38.0"));
+    put("two minors, the one between outside the range", Reason::NoImageForHop, to("v1.38.0"));
+    let wide = to("v1.38.0").with("Plan", "spec.versionRange", json!(">=1.36.0"));
+    put("two minors", Reason::NoImageForHop, wide);
     put("a major", Reason::NoImageForHop, to("v2.0.0"));
     put("no class", Reason::ClassMissing, new().without("ClusterClass"));
     let elsewhere = new().with("Cluster", "spec.topology.classRef.namespace", json!("other"));
@@ -162,7 +164,9 @@ fn cases() -> Vec<(&'static str, Reason, World)> {
         new().with("ClusterClass", "status.variables.0.definitions.0.schema.openAPIV3Schema", schema)
     };
     let map = json!({"type": "object", "additionalProperties": {"type": "string"}});
-    put("variable is a map", Reason::VariableShapeUnsupported, schema(map));
+    put("a string where the class has a map", Reason::VariableShapeUnsupported, schema(map));
+    let map = json!({"type": "object", "additionalProperties": {"type": "integer"}});
+    put("variable is a map of numbers", Reason::VariableShapeUnsupported, schema(map));
     put("variable is a number", Reason::VariableShapeUnsupported, schema(json!({"type": "integer"})));
     let unknown = || new().with(up, "spec.topologyVariable", json!("imageId"));
     put("B8: variable unknown", Reason::VariableUndefined, unknown());
@@ -193,7 +197,34 @@ fn cases() -> Vec<(&'static str, Reason, World)> {
     let mut world = settled();
     world.refuses = Some(refusals::refused("version cannot be changed: the control plane is upgrading"));
     put("refused", Reason::Blocked, world);
+    let mut world = settled();
+    world.add("b", "another");
+    world.turn("another").set(up, "status.waiting", waiting_for("UpgradeStalled"));
+    world.turn("another").set("Cluster", "spec.topology.version", json!("v1.36.4"));
+    world.set("Cluster", "spec.topology.variables.2.value", json!("img:4"));
+    world.turn("up");
+    put("another Cluster stalled on the image", Reason::ImageSuspect, world);
+    let mut world = settled().with("Plan", "spec.maxConcurrent", json!(1));
+    world.add("b", "another");
+    world.turn("another").set(up, "status.waiting", waiting_for("UpgradeInProgress"));
+    world.turn("up");
+    put("every place taken", Reason::MaxConcurrentReached, world);
+    let mut world = new();
+    world.add_upgrader("c", "a");
+    put("an older upgrader", Reason::AnotherUpgrader, world);
+    let last = json!({"cluster": "uid-cluster-c", "variable": "image", "version": "v1.36.2", "image": "img:1",
+        "target": "v1.36.4", "targetImage": "img:4"});
+    let annotation = json!({"kubernetesupgraded.dimitrikoshkin.com/last-set": last.to_string()});
+    put("another writer", Reason::ConflictingOwner, new().with(up, "metadata.annotations", annotation));
+    let old = json!([{"version": "v1.33.9"}, {"version": "v1.36.2"}]);
+    let mut world = new().with("Cluster", "status.workers.versions", old);
+    world.choose("v1.37.0");
+    put("old workers", Reason::WorkerSkew, world);
     cases
+}
+
+fn waiting_for(reason: &str) -> Value {
+    json!({"reason": reason, "since": "2026-11-21T10:00:00Z"})
 }
 
 #[test]
@@ -215,14 +246,10 @@ fn each_reason_blocks_and_nothing_is_written() {
     insta::assert_snapshot!("reasons", texts);
 }
 
-/// Every reason of the set can be reached, but for the troubles of any controller and what comes with paths.
+/// Every reason of the set can be reached, but for those that the engine gives.
 #[test]
 fn every_reason_is_reachable() {
     let elsewhere = [
-        // Several upgraders or Clusters have to be looked at together for these.
-        Reason::AnotherUpgrader,
-        Reason::ConflictingOwner,
-        Reason::ImageSuspect,
         // The engine's.
         Reason::WriteRefused,
         Reason::ForeignWebhook,

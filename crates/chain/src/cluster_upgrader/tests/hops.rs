@@ -3,7 +3,7 @@
 use super::world::READY;
 use super::*;
 
-/// The whole of a hop: one read, one patch, one status and one Event to start it; two statuses when it has converged.
+/// The whole of a hop: one read, one patch, one note, one status and one Event to start it; two statuses when it has converged.
 #[test]
 fn a_hop_from_its_start_to_its_end() {
     let mut world = World::settled();
@@ -11,7 +11,14 @@ fn a_hop_from_its_start_to_its_end() {
         world.pass(),
         "wait: UpgradeInProgress - Cluster API moves the machines to v1.36.4 (Cluster ns/c)\nagain in 300 s"
     );
-    assert_eq!(world.requests, ["read MachineImage ns/img", "set Cluster ns/c to v1.36.4 with image img:4"]);
+    assert_eq!(
+        world.requests,
+        [
+            "read MachineImage ns/img",
+            "set Cluster ns/c to v1.36.4 with image img:4",
+            "note on ClusterClassClusterUpgrader ns/up that v1.36.4 with img:4 was set",
+        ]
+    );
     assert_eq!(world.object("Cluster")["spec"]["topology"]["version"], "v1.36.4");
     assert_eq!(world.object("Cluster")["spec"]["topology"]["variables"][2]["value"], "img:4");
     assert_eq!(world.statuses.len(), 1);
@@ -74,9 +81,9 @@ fn a_restart_of_a_done_upgrader_writes_nothing() {
 /// Killed after any request, the next process does not patch again, and tells of the hop once.
 #[test]
 fn killed_at_any_request_there_is_one_patch_and_one_event() {
-    for requests in 0..=2 {
+    for requests in 0..=3 {
         let mut world = World::settled();
-        assert_eq!(world.pass_until(requests), if requests < 2 { "killed" } else { IN_PROGRESS });
+        assert_eq!(world.pass_until(requests), if requests < 3 { "killed" } else { IN_PROGRESS });
         world.kill();
         world.pass();
         world.now += 15;

@@ -1,10 +1,14 @@
 //! Decisions in a small world; the requests themselves on a scripted transport.
 
+mod concurrency;
 mod convergence;
 mod gates;
 mod hops;
 mod never_wedged;
+mod owners;
 mod patches;
+mod path;
+mod preflights;
 mod refusals;
 mod reports;
 mod talks;
@@ -14,6 +18,10 @@ mod world;
 use runtime::store::Availability;
 use serde_json::{Value, json};
 use testkit::{at, shown};
+
+use api::capi::cluster::ClusterRow;
+use api::capi::cluster_class::ClusterClassRow;
+use domain::object::ObjectKey;
 
 use self::world::{World, operate};
 use super::*;

@@ -1,7 +1,6 @@
 //! The patch, as it is sent.
 
 use super::*;
-use runtime::room::Recall;
 
 /// The operations that the next pass would send, one a line; they are tried on the Cluster as it is.
 fn sent(mut world: World) -> String {
@@ -17,12 +16,7 @@ fn sent(mut world: World) -> String {
             break step;
         }
         let answer = world.answer(&step);
-        assert!(world.room.learn(
-            Recall { memory: &mut world.memory, shared: &mut world.fleet },
-            &step,
-            answer.as_ref().cloned(),
-            at(world.now)
-        ));
+        assert!(world.learn(&step, &answer));
     };
     let line = decided.to_string();
     let Step::PatchCluster { api_version: sent_in, patch, .. } = decided else { unreachable!() };

@@ -15,14 +15,14 @@ fn a_plan_concerns_its_upgraders_when_its_result_changes() {
         world.set("Plan", path, value);
         let store = world.store();
         let after = store.snapshot().get::<PlanRow>(&key);
-        names(upgraders_of_plan(store.snapshot(), &key, Some(&before), after))
+        names(wakes::of_plan(store.snapshot(), &key, Some(&before), after))
     };
     assert!(told("metadata.resourceVersion", json!("9")).is_empty());
     assert!(told("status.phase", json!("FoundMachineImage")).is_empty());
     assert_eq!(told("status.machineImageDetails.id", json!("img:5")), ["ns/up"]);
-    assert_eq!(names(upgraders_of_plan(store.snapshot(), &key, Some(&before), None)), ["ns/up"]);
+    assert_eq!(names(wakes::of_plan(store.snapshot(), &key, Some(&before), None)), ["ns/up"]);
     let other = ObjectKey::new("ns", "other");
-    assert!(upgraders_of_plan(store.snapshot(), &other, Some(&before), None).is_empty());
+    assert!(wakes::of_plan(store.snapshot(), &other, Some(&before), None).is_empty());
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_class_concerns_the_upgraders_of_its_clusters_here_and_elsewhere() {
     let changed = |world: &mut World, namespace: &str| {
         let key = ObjectKey::new(namespace, "class");
         let store = world.store();
-        names(upgraders_of_class(store.snapshot(), &key, None, Some(&ClusterClassRow::default())))
+        names(wakes::of_class(store.snapshot(), &key, None, Some(&ClusterClassRow::default())))
     };
     let mut world = World::new();
     assert_eq!(changed(&mut world, "ns"), ["ns/up"]);
@@ -48,7 +48,7 @@ fn a_class_concerns_the_upgraders_of_its_clusters_here_and_elsewhere() {
         },
         ..ClusterClassRow::default()
     };
-    assert!(upgraders_of_class(store.snapshot(), &key, Some(&row(1)), Some(&row(2))).is_empty());
+    assert!(wakes::of_class(store.snapshot(), &key, Some(&row(1)), Some(&row(2))).is_empty());
 }
 
 #[test]

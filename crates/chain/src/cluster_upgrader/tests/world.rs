@@ -1,6 +1,9 @@
 //! A small world: objects as YAML, a server that answers steps, and passes over the upgrader `up` as the engine makes them.
 
+use std::collections::BTreeMap;
+
 use api::capi::control_plane::ControlPlane;
+use api::upgrader::cluster_upgrader::LAST_SET_ANNOTATION;
 use domain::verdict::Note;
 use runtime::room::{Recall, Step as _};
 use runtime::store::{Store, TableId};
@@ -61,7 +64,9 @@ status:
 pub(super) struct World {
     pub(super) objects: Vec<Value>,
     pub(super) room: UpgraderRoom,
-    pub(super) memory: Memory,
+    /// The upgrader that is looked at; `object` takes it and its Cluster.
+    pub(super) who: String,
+    pub(super) memories: BTreeMap<String, Memory>,
     pub(super) fleet: Fleet,
     /// Seconds since the beginning.
     pub(super) now: i64,
@@ -81,7 +86,8 @@ impl World {
         Self {
             objects: testkit::objects(READY),
             room: UpgraderRoom::default(),
-            memory: Memory::default(),
+            who: "up".to_owned(),
+            memories: BTreeMap::new(),
             fleet: Fleet::default(),
             now: 0,
             clusters: Availability::Synced { api_version: "cluster.x-k8s.io/v1beta2".into() },
@@ -104,7 +110,78 @@ impl World {
     }
 
     pub(super) fn object(&mut self, kind: &str) -> &mut Value {
-        self.objects.iter_mut().find(|object| object["kind"] == kind).unwrap()
+        let who = self.who.clone();
+        let up = self.named("ClusterClassClusterUpgrader", &who);
+        let cluster = up["spec"]["clusterName"].as_str().unwrap_or("c").to_owned();
+        match kind {
+            "ClusterClassClusterUpgrader" => self.named(kind, &who),
+            "Cluster" => self.named(kind, &cluster),
+            _ => self.objects.iter_mut().find(|object| object["kind"] == kind).unwrap(),
+        }
+    }
+
+    pub(super) fn named(&mut self, kind: &str, name: &str) -> &mut Value {
+        let is = |object: &&mut Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        self.objects.iter_mut().find(is).unwrap_or_else(|| panic!("there is no {kind} {name}"))
+    }
+
+    /// Turns to another upgrader.
+    pub(super) fn turn(&mut self, who: &str) -> &mut Self {
+        who.clone_into(&mut self.who);
+        self
+    }
+
+    /// Another Cluster like `c` is at present, with an upgrader of its own.
+    pub(super) fn add(&mut self, cluster: &str, upgrader: &str) {
+        let mut another = self.named("Cluster", "c").clone();
+        another["metadata"]["name"] = json!(cluster);
+        another["metadata"]["uid"] = json!(format!("uid-cluster-{cluster}"));
+        self.objects.push(another);
+        self.add_upgrader(cluster, upgrader);
+    }
+
+    pub(super) fn add_upgrader(&mut self, cluster: &str, upgrader: &str) {
+        let mut another = self.named("ClusterClassClusterUpgrader", "up").clone();
+        another["metadata"]["name"] = json!(upgrader);
+        another["metadata"]["uid"] = json!(format!("uid-{upgrader}"));
+        another["spec"]["clusterName"] = json!(cluster);
+        another.as_object_mut().unwrap().remove("status");
+        self.objects.push(another);
+    }
+
+    /// A machine image `img-<version>` with the id `img:<version>`.
+    pub(super) fn image(mut self, version: &str) -> Self {
+        self.add_image(version);
+        self
+    }
+
+    pub(super) fn add_image(&mut self, version: &str) {
+        let mut image = self.objects.iter().find(|object| object["kind"] == "MachineImage").unwrap().clone();
+        image["metadata"]["name"] = json!(format!("img-{version}"));
+        image["metadata"]["uid"] = json!(format!("uid-machineimage-{version}"));
+        image["spec"]["version"] = json!(version);
+        image["spec"]["id"] = json!(format!("img:{version}"));
+        self.objects.push(image);
+    }
+
+    /// The plan chooses the image of this version, which is there, and its range holds all of its major.
+    pub(super) fn choose(&mut self, version: &str) {
+        if !self.objects.iter().any(|object| object["metadata"]["name"] == format!("img-{version}")) {
+            self.add_image(version);
+        }
+        self.set("Plan", "spec.versionRange", json!(">=1.0.0 <2.0.0"));
+        self.set(
+            "Plan",
+            "status.machineImageDetails",
+            json!({"version": version, "id": format!("img:{version}")}),
+        );
+        let reference = json!({"kind": "MachineImage", "namespace": "ns", "name": format!("img-{version}"),
+            "uid": format!("uid-machineimage-{version}")});
+        self.set("Plan", "status.machineImageRef", reference);
+    }
+
+    pub(super) fn version(&mut self) -> String {
+        self.object("Cluster")["spec"]["topology"]["version"].as_str().unwrap().to_owned()
     }
 
     /// Sets a field by its path, `a.b.0.c`; `null` removes it.
@@ -161,7 +238,8 @@ impl World {
 
     /// The process ends, and another begins.
     pub(super) fn kill(&mut self) {
-        self.memory = Memory::default();
+        self.memories.clear();
+        self.fleet = Fleet::default();
     }
 
     pub(super) fn store(&self) -> Store {
@@ -171,14 +249,15 @@ impl World {
         let mut store = Store::default();
         let synced = Availability::Synced { api_version: Box::default() };
         store.set::<PlanRow>(&TableId::of::<PlanRow>(), synced.clone());
-        store.set::<ClusterClassRow>(&TableId::of::<ClusterClassRow>(), synced);
+        store.set::<ClusterClassRow>(&TableId::of::<ClusterClassRow>(), synced.clone());
+        store.set::<MachineImageRow>(&TableId::of::<MachineImageRow>(), synced);
         for object in &self.objects {
             match object["kind"].as_str().unwrap() {
                 "ClusterClassClusterUpgrader" => put::<UpgraderRow>(&mut store, object),
                 "Plan" => put::<PlanRow>(&mut store, object),
                 "Cluster" => put::<ClusterRow>(&mut store, object),
                 "ClusterClass" => put::<ClusterClassRow>(&mut store, object),
-                // Machine images are read live only.
+                "MachineImage" => put::<MachineImageRow>(&mut store, object),
                 _ => {}
             }
         }
@@ -189,13 +268,9 @@ impl World {
     pub(super) fn observe(&mut self) -> Observed {
         let store = self.store();
         let snapshot = store.snapshot();
-        let row = snapshot.get::<UpgraderRow>(&ObjectKey::new("ns", "up")).unwrap();
-        self.room.observe(
-            snapshot,
-            row,
-            Recall { memory: &mut self.memory, shared: &mut self.fleet },
-            at(self.now),
-        )
+        let row = snapshot.get::<UpgraderRow>(&ObjectKey::new("ns", self.who.as_str())).unwrap();
+        let memory = self.memories.entry(self.who.clone()).or_default();
+        self.room.observe(snapshot, row, Recall { memory, shared: &mut self.fleet }, at(self.now))
     }
 
     /// One decision, without taking its steps.
@@ -232,13 +307,11 @@ impl World {
                 return "killed".to_owned();
             }
             self.requests.push(step.to_string());
+            if step.writes() {
+                self.room.reserve(&mut self.fleet, &observed, &step, at(self.now));
+            }
             let outcome = self.answer(&step);
-            let taken = self.room.learn(
-                Recall { memory: &mut self.memory, shared: &mut self.fleet },
-                &step,
-                outcome.as_ref().cloned(),
-                at(self.now),
-            );
+            let taken = self.learn(&step, &outcome);
             if let (Err(refusal), false) = (&outcome, taken) {
                 return format!("left to the engine: {refusal}");
             }
@@ -246,8 +319,14 @@ impl World {
         panic!("a step was repeated without effect");
     }
 
+    pub(super) fn learn(&mut self, step: &Step, outcome: &Result<Answer, Refusal>) -> bool {
+        let memory = self.memories.entry(self.who.clone()).or_default();
+        let recall = Recall { memory, shared: &mut self.fleet };
+        self.room.learn(recall, step, outcome.as_ref().cloned(), at(self.now))
+    }
+
     pub(super) fn answer(&mut self, step: &Step) -> Result<Answer, Refusal> {
-        assert_eq!(step.writes(), matches!(step, Step::PatchCluster { .. }));
+        assert_eq!(step.writes(), matches!(step, Step::PatchCluster { .. } | Step::Record { .. }));
         match step {
             Step::ReadImage { key } => {
                 let is = |object: &&Value| {
@@ -263,12 +342,18 @@ impl World {
             Step::ReadMachinePools { .. } => {
                 Ok(Answer::MachinePools(self.pools.iter().map(testkit::row).collect()))
             }
-            Step::PatchCluster { patch, .. } => {
+            Step::Record { upgrader, last_set, .. } => {
+                let text = serde_json::to_string(last_set).unwrap();
+                let body = json!({"metadata": {"annotations": {LAST_SET_ANNOTATION: text}}});
+                merge(self.named("ClusterClassClusterUpgrader", &upgrader.name), &body);
+                Ok(Answer::Recorded)
+            }
+            Step::PatchCluster { cluster, patch, .. } => {
                 if let Some(refusal) = &self.refuses {
                     return Err(refusal.clone());
                 }
                 self.touch();
-                let cluster = self.object("Cluster");
+                let cluster = self.named("Cluster", &cluster.name);
                 let written = cluster["metadata"]["resourceVersion"].clone();
                 // The patch names the version before the write, as the server would compare it.
                 cluster["metadata"]["resourceVersion"] = json!((number(&written) - 1).to_string());
