@@ -142,6 +142,10 @@ fn retained(observed: &Observed, verdict: Verdict, now: Timestamp) -> Verdict {
         return verdict;
     }
     let meta = &observed.syncer.meta;
+    if observed.created.is_some() {
+        // What this pass has made is told of first.
+        return if retaining.has_more(&meta.key.namespace) { verdict.recheck(now) } else { verdict };
+    }
     match retaining.step(&meta.key.namespace) {
         Some(step @ Step::DeleteImage { .. }) => {
             let Step::DeleteImage { image, because, .. } = &step else { return verdict };

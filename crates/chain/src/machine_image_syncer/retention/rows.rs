@@ -7,6 +7,7 @@ use api::reference::ObjectReference;
 use api::upgrader::machine_image::{FAILED, MachineImageRow};
 use api::upgrader::machine_image_syncer::{self, SyncerRow};
 use api::upgrader::plan::{self, PlanRow};
+use domain::condition::{self, STALLED, Status};
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::clock::after;
@@ -162,7 +163,10 @@ fn leads_to(plan: &PlanRow, image: &MachineImageRow) -> bool {
 
 /// Whether a Job may run, or is about to: a Job that is deleted can leave the machine behind on which it builds.
 fn is_building(image: &MachineImageRow) -> bool {
-    image.blocks_move || (image.id.is_none() && image.status.phase.as_deref() != Some(FAILED))
+    let status = &image.status;
+    let stalled = || condition::find(&status.conditions, STALLED).is_some_and(|it| it.status == Status::True);
+    let failed = status.phase.as_deref() == Some(FAILED) || (status.job_ref.is_none() && stalled());
+    image.blocks_move || (image.id.is_none() && !failed)
 }
 
 /// What Clusters use, as far as rows of them are kept.

@@ -280,12 +280,18 @@ fn an_image_that_is_building_or_new_or_not_ours_stays() {
             None => assert_eq!(told.len(), 1, "{told:?}"),
         }
     }
-    // A build that has failed leaves nothing behind that runs.
-    let mut world = chain("{mode: Delete}");
-    image(&mut world, "v1.27.5")["spec"]["id"] = Value::Null;
-    image(&mut world, "v1.27.5")["status"]["phase"] = json!("Failed");
-    world.settle(at(0));
-    assert_eq!(left(&world), ["v1.28.1"]);
+    // A build that has failed leaves nothing behind that runs, nor does one that never began.
+    let stalled = json!({
+        "type": "Stalled", "status": "True", "reason": "InvalidTemplate", "message": "",
+        "lastTransitionTime": "2026-11-01T10:00:00Z",
+    });
+    for status in [json!({"phase": "Failed"}), json!({"conditions": [stalled]})] {
+        let mut world = chain("{mode: Delete}");
+        image(&mut world, "v1.27.5")["spec"]["id"] = Value::Null;
+        image(&mut world, "v1.27.5")["status"] = status;
+        world.settle(at(0));
+        assert_eq!(left(&world), ["v1.28.1"]);
+    }
 }
 
 #[test]
@@ -388,8 +394,11 @@ fn images_are_made_before_any_goes() {
     let mut world = chain("{mode: Delete}");
     world.get("DebianRepositorySource")["status"]["versions"] = json!(["v1.28.1", "v1.28.2"]);
     let pass = world.pass(at(0));
-    assert_eq!(pass.steps[0], "read MachineImageTemplate ns/template");
+    assert_eq!((pass.steps.len(), pass.notes().len()), (2, 1), "and told of before: {:?}", pass.steps);
+    assert!(pass.decided.ends_with("\nagain in 0 s"), "{}", pass.decided);
     assert!(left(&world).contains(&"v1.28.2"));
+    let (steps, _) = world.settle(at(1));
+    assert_eq!(steps.iter().filter(|step| step.starts_with("delete ")).count(), 4, "{steps:?}");
     let plans_wake = |before: &str, after: &str| {
         let store =
             testkit::store(&world.objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n"));
