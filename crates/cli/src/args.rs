@@ -101,6 +101,23 @@ pub(crate) enum Verb {
   kubectl upgrader lint -f plan.yaml -f images/ --strict
   kustomize build . | kubectl upgrader lint -f -")]
     Lint(Lint),
+    /// Whether a Cluster could be moved to a version now: each condition, and the server's dry run of the write
+    #[command(after_help = "Examples:
+  kubectl upgrader preflight production
+  kubectl upgrader preflight production --to v1.37.0 -n fleet
+  kubectl upgrader preflight production --to v1.37.0 -f dump.yaml
+
+Nothing is written: the last condition is a server-side dry run, which needs the verb patch on clusters.")]
+    Preflight(Preflight),
+    /// What the controllers would do, in order: they run themselves, on a simulated cluster and clock
+    #[command(after_help = "Examples:
+  kubectl upgrader simulate -f manifests/ --until 30d
+  kubectl upgrader simulate --from-cluster -A --release v1.37.0@2026-12-09T12:00Z
+  kubectl upgrader simulate --from-cluster -f changed-plan.yaml --build 40m --roll 1h
+
+With --from-cluster objects are only read; an object in a file takes the place of the one in the cluster. A file may hold
+a document of kind Simulation that says what else happens: outages, failed builds, refusals.")]
+    Simulate(Simulate),
     /// The version of this plugin, and what is installed in the cluster
     #[command(after_help = "Examples:
   kubectl upgrader version
@@ -154,6 +171,46 @@ pub(crate) struct Lint {
     /// A reference to an object that is not among the files is an error, not a warning
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Preflight {
+    /// Name of the Cluster
+    #[arg(value_name = "CLUSTER")]
+    pub(crate) cluster: String,
+    /// The version to go to; the result of the upgrader's Plan where absent
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) from: From,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// What is there at the start: files, directories (with all below), or - for standard input
+    #[arg(short, long = "filename", value_name = "FILES", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Begin with what is in the cluster, in the namespace or with -A in all of them
+    #[arg(long)]
+    pub(crate) from_cluster: bool,
+    /// How long, such as 30d, or until when (RFC 3339); 30d where neither it nor a Simulation says
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) until: Option<String>,
+    /// A version and when it is published, such as v1.37.0@2026-12-09T12:00Z or v1.36.4@2d; may be repeated
+    #[arg(long, value_name = "VERSION@TIME")]
+    pub(crate) release: Vec<String>,
+    /// How long a Job builds; 30m where absent
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) build: Option<String>,
+    /// How long the machines of a Cluster take to be replaced; 20m where absent
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) roll: Option<String>,
+    /// Of names, jitter and chance: one seed gives one timeline
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// When it begins (RFC 3339); now where neither it nor a Simulation says
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]

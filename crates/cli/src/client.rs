@@ -1,11 +1,12 @@
-//! The one place that talks: lists and gets, and nothing that writes.
+//! The one place that talks. It lists and gets; its one patch is a dry run, which the server does not keep.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use domain::object::{Kind, api_version};
+use domain::object::{Kind, ObjectKey, api_version};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use runtime::answer::Refusal;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -125,6 +126,24 @@ impl Live {
         let info = self.ask::<Value>("get", "version", "", "/version").await?;
         let version = info.as_ref().and_then(|info| info.get("gitVersion")).and_then(Value::as_str);
         Ok(version.unwrap_or("unknown").to_owned())
+    }
+
+    /// Has the server judge a JSON Patch, without keeping it.
+    pub(crate) async fn try_patch(
+        &self,
+        api_version: &str,
+        plural: &str,
+        key: &ObjectKey,
+        operations: &[Value],
+    ) -> Result<(), Refusal> {
+        let path = format!("{}/namespaces/{}/{plural}/{}", root(api_version), key.namespace, key.name);
+        let unsent = |message: String| Refusal::Unavailable { message, retry_after: None };
+        let body = serde_json::to_vec(operations).map_err(|error| unsent(error.to_string()))?;
+        let request = http::Request::patch(format!("{path}?dryRun=All&fieldManager=kubectl-upgrader"))
+            .header(http::header::CONTENT_TYPE, "application/json-patch+json")
+            .body(body)
+            .map_err(|error| unsent(error.to_string()))?;
+        self.client.request_text(request).await.map(drop).map_err(|error| Refusal::of(&error))
     }
 
     async fn version(&mut self, kind: Kind) -> Result<String, ReadError> {

@@ -16,8 +16,10 @@ mod lint;
 mod manifests;
 mod object;
 mod output;
+mod preflight;
 mod read_error;
 mod screen;
+mod simulate;
 mod source;
 mod state;
 mod table;
@@ -95,6 +97,8 @@ fn dispatch(arguments: &Arguments, screen: &mut Screen<'_>) -> Result<End, Failu
         Verb::Why(verb) => why::run(flags, verb, screen),
         Verb::Trace(verb) => trace::run(flags, verb, screen),
         Verb::Lint(verb) => lint::run(flags, verb, screen),
+        Verb::Preflight(verb) => preflight::run(flags, verb, screen),
+        Verb::Simulate(verb) => simulate::run(flags, verb, screen),
         Verb::Version(verb) => version::run(flags, verb, screen),
         Verb::Completion(verb) => completion::script(verb, screen),
         Verb::Complete(verb) => completion::complete(verb, screen),

@@ -7,6 +7,7 @@ mod structure;
 
 use std::fmt;
 
+use api::capi;
 use api::upgrader::machine_image::{self, MachineImageRow};
 use api::upgrader::machine_image_syncer::{self, SyncerRow};
 use api::upgrader::plan::{self, PlanRow};
@@ -23,6 +24,18 @@ use crate::screen::Screen;
 use crate::{End, Failure, output};
 
 use crds::Crds;
+
+/// The kinds of Cluster API's own group.
+const CLUSTER_API: [&str; 8] = [
+    "Cluster",
+    "ClusterClass",
+    "Machine",
+    "MachineDeployment",
+    "MachineDrainRule",
+    "MachineHealthCheck",
+    "MachinePool",
+    "MachineSet",
+];
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -102,7 +115,7 @@ pub(crate) fn run(flags: &Flags, verb: &args::Lint, screen: &mut Screen<'_>) -> 
 }
 
 /// Everything that is wrong with one object by itself.
-fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Failure> {
+pub(crate) fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Failure> {
     let fault = |pointer: &str, reason: String| vec![manifest.fault(pointer, reason)];
     if !manifest.body.is_object() {
         return Ok(fault("", "it is no object of Kubernetes: it must be a map of fields".to_owned()));
@@ -113,10 +126,20 @@ fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Failure> {
     let (Some(api_version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
         return Ok(fault("", "it is no object of Kubernetes: apiVersion and kind must be set".to_owned()));
     };
+    if api_version == sim::scenario::API_VERSION {
+        // It is for `simulate`, which reads it itself, and no object.
+        return Ok(Vec::new());
+    }
     if text("/metadata/name").is_none() && text("/metadata/generateName").is_none() {
         return Ok(fault("/metadata", format!("{kind}: metadata.name must be set")));
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    if group == capi::GROUP && !CLUSTER_API.contains(&kind) {
+        return Ok(fault(
+            "/kind",
+            format!("the group {group} has no kind {kind}: it has {}", CLUSTER_API.join(", ")),
+        ));
+    }
     if group != GROUP {
         // Of objects of others, only the names are of use here.
         return Ok(Vec::new());

@@ -26,6 +26,7 @@ pub(crate) struct Screen<'a> {
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
     color: bool,
+    progress: bool,
     /// Glyphs beyond ASCII may be written.
     pub(crate) unicode: bool,
 }
@@ -39,6 +40,7 @@ impl<'a> Screen<'a> {
             out,
             err,
             color: surroundings.out_is_terminal && !plain,
+            progress: surroundings.err_is_terminal && surroundings.term.as_deref() != Some("dumb"),
             unicode: locale.contains("utf-8") || locale.contains("utf8"),
         }
     }
@@ -57,6 +59,15 @@ impl<'a> Screen<'a> {
     pub(crate) fn complain(&mut self, sentence: &str) {
         let text = self.spelled(sentence.trim_end());
         let _ = writeln!(self.err, "{text}");
+    }
+
+    /// Says what is going on, on a terminal, until something else is said; an empty text takes it away.
+    pub(crate) fn progress(&mut self, text: &str) {
+        if self.progress {
+            let text = self.spelled(text);
+            let _ = write!(self.err, "\r\u{1b}[K{text}");
+            let _ = self.err.flush();
+        }
     }
 
     /// Glyphs of our own for a terminal that has ASCII only; what objects say is left as it is.

@@ -45,7 +45,8 @@ impl State {
         }
     }
 
-    fn of_actor(actor: &str) -> Self {
+    /// By who acts next on a reason.
+    pub(crate) fn of_actor(actor: &str) -> Self {
         match actor {
             "works" => Self::Working,
             "fails" => Self::Failing,

@@ -4,6 +4,7 @@ mod graph;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api::upgrader::machine_image_template;
 use domain::condition::Status;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -60,7 +61,9 @@ struct Lineage {
 pub(crate) fn run(flags: &Flags, verb: &args::Trace, screen: &mut Screen<'_>) -> Result<End, Failure> {
     let (look, id) = why::find(flags, &verb.of)?;
     let graph = Graph::of(&look.world);
-    let on_the_way = graph.lineage(&id);
+    let mut on_the_way = graph.lineage(&id);
+    // A template is how, not whence; it is shown to who asks about it.
+    on_the_way.retain(|other| *other == id || !other.is(machine_image_template::KIND));
     let mut told = BTreeSet::new();
     let mut builder =
         Builder { world: &look.world, graph: &graph, on_the_way: &on_the_way, asked: &id, told: &mut told };

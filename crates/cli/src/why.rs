@@ -5,6 +5,7 @@ mod follow;
 use api::batch::{job, pod};
 use api::capi::cluster;
 use api::upgrader;
+use domain::object::Kind;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -57,7 +58,10 @@ impl Cause {
 pub(crate) fn run(flags: &Flags, verb: &args::Of, screen: &mut Screen<'_>) -> Result<End, Failure> {
     let (look, id) = find(flags, verb)?;
     let cause = follow::from(&look.world, &id);
-    let end = cause.state.end();
+    // A Cluster is at rest while its upgrader waits.
+    let of_cluster =
+        id.is(cluster::KIND).then(|| cause.causes.iter().map(|cause| cause.state.end()).max()).flatten();
+    let end = of_cluster.unwrap_or_default().max(cause.state.end());
     output::print(&cause, flags.output, screen, |screen| shown(&cause, look.now, screen))?;
     for sentence in &look.world.missing {
         screen.complain(sentence);
@@ -78,12 +82,18 @@ pub(crate) fn find(flags: &Flags, verb: &args::Of) -> Result<(Look, Id), Failure
         return Err(format!("say which {}: KIND/NAME", kind.kind).into());
     }
     let look = source::look(flags, &verb.from, &upgrader::KINDS, &[cluster::KIND, job::KIND, pod::KIND])?;
+    let found = only(&look, kind, name)?;
+    Ok((look, found))
+}
+
+/// The one object of a kind and name that was asked for.
+pub(crate) fn only(look: &Look, kind: Kind, name: &str) -> Result<Id, Failure> {
     let named = look.world.all(kind).filter(|object| *object.id.key.name == *name && look.shows(object));
     let found: Vec<Id> = named.map(|object| object.id.clone()).collect();
     let place =
         look.namespace.as_deref().map_or_else(String::new, |name| format!(" in the namespace {name}"));
     match found.as_slice() {
-        [one] => Ok((look, one.clone())),
+        [one] => Ok(one.clone()),
         [] => Err(format!("there is no {} {name}{place}", kind.kind).into()),
         [first, second, ..] => Err(format!(
             "there are several of that name, in the namespaces {} and {}: choose one by -n",

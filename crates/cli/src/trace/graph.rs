@@ -155,14 +155,11 @@ impl Graph {
         all
     }
 
-    /// Those of a lineage that nothing of it came before. A template is no root where there is a source.
+    /// Those of a lineage that nothing of it came before.
     pub(super) fn roots(&self, lineage: &BTreeSet<Id>) -> Vec<Id> {
         let first =
             |id: &&Id| !self.before.get(*id).into_iter().flatten().any(|before| lineage.contains(before));
-        let roots: Vec<Id> = lineage.iter().filter(first).cloned().collect();
-        let (templates, others): (Vec<Id>, Vec<Id>) =
-            roots.into_iter().partition(|id| id.is(machine_image_template::KIND));
-        others.into_iter().chain(templates).collect()
+        lineage.iter().filter(first).cloned().collect()
     }
 }
 

@@ -11,7 +11,6 @@ use api::upgrader::machine_image_syncer::{self, SyncerRow};
 use api::upgrader::machine_image_template;
 use api::upgrader::plan::{self, PlanRow};
 use domain::range::VersionRange;
-use domain::verdict::Reason as _;
 use domain::version::KubernetesVersion;
 
 use super::Cause;
@@ -26,11 +25,10 @@ const DEEPEST: usize = 12;
 
 /// The object with its causes.
 pub(crate) fn from(world: &World, id: &Id) -> Cause {
-    let mut seen = BTreeSet::new();
-    follow(world, id, &mut seen, 0)
+    follow(world, id, &mut BTreeSet::new(), &mut Vec::new())
 }
 
-fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, depth: usize) -> Cause {
+fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, way: &mut Vec<Id>) -> Cause {
     let Some(object) = world.get(id) else { return unseen(id) };
     let mut cause = Cause::new(id, state::of(object));
     if !seen.insert(id.clone()) {
@@ -38,10 +36,14 @@ fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, depth: usize) -> Caus
         cause.unblock = None;
         return cause;
     }
-    if depth < DEEPEST {
-        let causes = causes(world, object);
+    if way.len() < DEEPEST {
+        let mut causes = causes(world, object);
+        // What waits for what waits for it says nothing twice.
+        causes.retain(|cause| !way.contains(cause));
         let more = causes.len().saturating_sub(MOST);
-        cause.causes = causes.iter().take(MOST).map(|id| follow(world, id, seen, depth + 1)).collect();
+        way.push(id.clone());
+        cause.causes = causes.iter().take(MOST).map(|id| follow(world, id, seen, way)).collect();
+        way.pop();
         if more > 0 {
             cause.message = format!("{} (and {more} more causes)", cause.message).trim().to_owned();
         }
@@ -66,7 +68,9 @@ fn causes(world: &World, object: &Object) -> Vec<Id> {
     if object.id.is(job::KIND) {
         return if standing.state == State::Done { Vec::new() } else { pods_of(world, object) };
     }
-    if standing.state == State::Done || standing.state == State::None {
+    // A plan with a result may still lack a minor on its path, which holds back the Clusters that come from below it.
+    let lacks = object.id.is(plan::KIND) && lacks_minor(&object.row());
+    if !lacks && matches!(standing.state, State::Done | State::None) {
         return Vec::new();
     }
     let mut causes: Vec<Id> = standing.blocked_by.into_iter().collect();
@@ -78,16 +82,13 @@ fn causes(world: &World, object: &Object) -> Vec<Id> {
     if object.id.is(plan::KIND) {
         causes.extend(behind_plan(world, object));
     }
-    if object.id.is(cluster_upgrader::KIND)
-        && standing.reason == cluster_upgrader::Reason::NoImageForHop.name()
-    {
-        let row: UpgraderRow = object.row();
-        let plan = row.plan.name.as_deref().and_then(|name| world.get(&object.sibling(plan::KIND, name)));
-        causes.extend(plan.into_iter().flat_map(|plan| syncers_for(world, plan)));
-    }
     let mut told = BTreeSet::new();
     causes.retain(|id| *id != object.id && told.insert(id.clone()));
     causes
+}
+
+fn lacks_minor(plan: &PlanRow) -> bool {
+    plan.status.path.iter().any(|entry| entry.missing == Some(true))
 }
 
 /// A Cluster's upgraders, the one that drives it first.
@@ -110,7 +111,7 @@ fn pods_of(world: &World, job: &Object) -> Vec<Id> {
     pods.into_iter().map(|object| object.id.clone()).collect()
 }
 
-/// What a plan without a result waits for: images that would count once they are built; where there are none, the syncers
+/// What a plan without a result, or without an image of a minor, waits for: images that would count once they are built; where there are none, the syncers
 /// that make images with its labels.
 fn behind_plan(world: &World, object: &Object) -> Vec<Id> {
     let plan: PlanRow = object.row();

@@ -1,0 +1,166 @@
+//! `simulate`: what the controllers would do, in order. The controllers themselves run, on a simulated cluster and clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use api::batch::job;
+use api::capi::{cluster, cluster_class};
+use api::upgrader::{self, cluster_upgrader};
+use domain::version::KubernetesVersion;
+use jiff::{Span, SpanRelativeTo, Timestamp};
+use runtime::clock::Clock;
+use serde_json::{Value, json};
+use sim::scenario::{self, Scenario};
+use sim::{Roll, Timeline};
+
+use crate::args::{self, Flags};
+use crate::lint::{self, crds::Crds};
+use crate::manifests::{self, Fault, Faults, Manifest};
+use crate::object::{Id, Object};
+use crate::screen::Screen;
+use crate::source;
+use crate::state::State;
+use crate::{End, Failure, kinds, output};
+
+pub(crate) fn run(flags: &Flags, verb: &args::Simulate, screen: &mut Screen<'_>) -> Result<End, Failure> {
+    if verb.files.is_empty() && !verb.from_cluster {
+        return Err("say what to begin with: manifests by -f, or --from-cluster".into());
+    }
+    let mut objects = BTreeMap::new();
+    let mut scenario = given(flags, verb, &mut objects)?;
+    if verb.from_cluster {
+        let look = source::look(
+            &Flags { output: flags.output, ..flags.clone() },
+            &args::From::default(),
+            &[upgrader::KINDS.as_slice(), &[cluster::KIND, cluster_class::KIND]].concat(),
+            &[job::KIND],
+        )?;
+        for object in look.world.objects().filter(|object| takes_part(object)) {
+            objects.entry(object.id.clone()).or_insert_with(|| object.body.clone());
+        }
+        for sentence in &look.world.missing {
+            screen.complain(sentence);
+        }
+    }
+    scenario.objects = objects.into_values().collect();
+    screen.progress(&format!("simulating {} objects…", scenario.objects.len()));
+    let timeline = sim::run(&scenario);
+    screen.progress("");
+    let timeline = timeline.map_err(|error| error.to_string())?;
+    output::print(&timeline, flags.output, screen, |_| timeline.to_string())?;
+    Ok(end(&timeline))
+}
+
+/// The scenario of the files and flags, without the objects, which go into `objects`.
+fn given(
+    flags: &Flags,
+    verb: &args::Simulate,
+    objects: &mut BTreeMap<Id, Value>,
+) -> Result<Scenario, Failure> {
+    let (mut texts, mut read, mut faults) = (Vec::new(), Vec::new(), Faults::default());
+    for (file, text) in manifests::texts(&verb.files) {
+        match text {
+            Ok(text) => {
+                let (manifests, wrong) = manifests::read(&file, &text);
+                faults.0.extend(wrong);
+                read.extend(manifests);
+                texts.push((file, text));
+            }
+            Err(reason) => faults.0.push(Fault { file, line: 0, reason }),
+        }
+    }
+    let crds = Crds::load()?;
+    let is_simulation = |manifest: &Manifest| manifest.body["kind"] == scenario::KIND;
+    for manifest in read.iter().filter(|manifest| !is_simulation(manifest)) {
+        faults.0.extend(lint::check(&crds, manifest)?);
+    }
+    if !faults.0.is_empty() {
+        return Err(faults.to_string().into());
+    }
+    let mut scenario = Scenario::read(texts.iter().map(|(file, text)| (&**file, &**text)))
+        .map_err(|error| error.to_string())?;
+    scenario.objects.clear();
+    let has_start =
+        read.iter().any(|manifest| is_simulation(manifest) && !manifest.body["spec"]["start"].is_null());
+    for manifest in read.into_iter().filter(|manifest| !is_simulation(manifest)) {
+        let namespace = flags.namespace.as_deref().unwrap_or("default");
+        if let Some(object) = placed(manifest.body, namespace) {
+            objects.insert(object.id.clone(), object.body);
+        }
+    }
+    if let Some(start) = verb.start {
+        scenario.start = start;
+    } else if !has_start {
+        scenario.start = Clock::system(0).now().round(jiff::Unit::Second).unwrap_or(scenario.start);
+    }
+    if let Some(until) = &verb.until {
+        scenario.until = until_of(until, scenario.start)?;
+    }
+    if let Some(build) = &verb.build {
+        scenario.build = duration("--build", build)?;
+    }
+    if let Some(roll) = &verb.roll {
+        scenario.roll = Roll::PerCluster(duration("--roll", roll)?);
+    }
+    if let Some(seed) = verb.seed {
+        scenario.seed = seed;
+    }
+    for release in &verb.release {
+        scenario.releases.push(release_of(release, scenario.start)?);
+    }
+    Ok(scenario)
+}
+
+/// An object in the namespace that it is applied to.
+fn placed(mut body: Value, namespace: &str) -> Option<Object> {
+    let object = Object::read(body.clone())?;
+    if object.id.key.namespace.is_empty() && kinds::of(&object.id.group, &object.id.kind).is_some() {
+        body["metadata"]["namespace"] = json!(namespace);
+    }
+    Object::read(body)
+}
+
+/// Jobs that build no image are no part of it.
+fn takes_part(object: &Object) -> bool {
+    let builds =
+        object.meta.owner_references.iter().any(|owner| *owner.kind == *upgrader::machine_image::KIND.kind);
+    !object.id.is(job::KIND) || builds
+}
+
+fn duration(flag: &str, text: &str) -> Result<Duration, Failure> {
+    let wrong = || format!("{flag}: {text:?} is no duration such as 20m or 30d");
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Ok(Duration::try_from(signed).map_err(|_| wrong())?)
+}
+
+/// A duration, or the instant at which it ends.
+fn until_of(text: &str, start: Timestamp) -> Result<Duration, Failure> {
+    match text.parse::<Timestamp>() {
+        Ok(end) => Duration::try_from(end.duration_since(start))
+            .map_err(|_| format!("--until: {end} is before the start, {start}").into()),
+        Err(_) => duration("--until", text),
+    }
+}
+
+/// `v1.37.0@2026-12-09T12:00Z`, or `v1.37.0@2d` since the start.
+fn release_of(text: &str, start: Timestamp) -> Result<(Timestamp, Box<str>), Failure> {
+    let (version, at) = text.split_once('@').ok_or_else(|| {
+        format!("--release: {text:?} is not VERSION@TIME, such as v1.37.0@2026-12-09T12:00Z")
+    })?;
+    KubernetesVersion::parse_strict(version).map_err(|error| format!("--release: {error}"))?;
+    let at = scenario::when(at, start).map_err(|error| format!("--release: {error}"))?;
+    Ok((at, version.into()))
+}
+
+/// How it ends for the Cluster that is worst off.
+fn end(timeline: &Timeline) -> End {
+    let reasons = timeline.outcomes.iter().filter_map(|outcome| outcome.reason.as_deref());
+    let state = |reason: &str| {
+        let known = cluster_upgrader::Reason::ALL
+            .iter()
+            .find(|known| domain::verdict::Reason::name(**known) == reason);
+        known.map_or(State::Waiting, |known| State::of_actor(known.actor()))
+    };
+    reasons.map(|reason| state(reason).end()).max().unwrap_or_default()
+}
