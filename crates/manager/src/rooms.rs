@@ -26,6 +26,7 @@ pub struct Parts {
 struct Entry {
     name: &'static str,
     rules: &'static [Rule],
+    opt_in_rules: &'static [Rule],
     add: fn(Engine, &Parts) -> Engine,
 }
 
@@ -39,7 +40,7 @@ const ROOMS: &[Entry] = &[
 ];
 
 const fn entry<R: Room>(add: fn(Engine, &Parts) -> Engine) -> Entry {
-    Entry { name: R::NAME, rules: R::RULES, add }
+    Entry { name: R::NAME, rules: R::RULES, opt_in_rules: R::OPT_IN_RULES, add }
 }
 
 /// Adds the rooms that were asked for.
@@ -53,6 +54,11 @@ pub(crate) fn furnish(engine: Engine, selection: &Selection, parts: &Parts) -> E
 /// The requests that this binary makes, the lease's apart: those have a Role of their own in one namespace.
 pub fn rules() -> Vec<Rule> {
     ROOMS.iter().flat_map(|room| room.rules).chain(left_over::RULES).copied().collect()
+}
+
+/// The requests that it makes only where users have granted them, by a role of their own.
+pub fn opt_in_rules() -> Vec<Rule> {
+    ROOMS.iter().flat_map(|room| room.opt_in_rules).copied().collect()
 }
 
 #[cfg(test)]

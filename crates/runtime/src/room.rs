@@ -49,6 +49,11 @@ pub trait Room: Send + Sync + 'static {
     const KIND: Kind;
     /// The API requests that it makes, for RBAC.
     const RULES: &'static [Rule];
+    /// The API requests that it makes only where a user asks for them and has granted them: they are in no role of the
+    /// manager but in one that its users bind.
+    const OPT_IN_RULES: &'static [Rule] = &[];
+    /// Requests of one pass; more mean that a step does not change what is observed.
+    const ROUNDS: u32 = 16;
     /// Row of the kind that it drives.
     type Row: Row;
     /// Everything that a decision rests on.

@@ -1,4 +1,5 @@
-//! `config/rbac/role.yaml`: what the manager may do, from the `RULES` beside each controller's code.
+//! `config/rbac/role.yaml`: what the manager may do, from the `RULES` beside each controller's code; and what it may do only
+//! where its users have bound a role of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,18 +9,23 @@ use serde_json::{Value, json};
 
 use crate::{Error, Files, yaml};
 
-/// The role of the manager.
+/// The role of the manager, and the one that is there to be bound per namespace.
 pub fn generate() -> Result<Files, Error> {
-    let role = json!({
+    let manager = role("manager-role", &manager::rooms::rules());
+    let opt_in = role("repository-secrets-reader-role", &manager::rooms::opt_in_rules());
+    Ok(Files::from([
+        (PathBuf::from("config/rbac/role.yaml"), yaml::file(&[manager])?),
+        (PathBuf::from("config/rbac/repository_secrets_reader_role.yaml"), yaml::file(&[opt_in])?),
+    ]))
+}
+
+fn role(name: &str, declared: &[Rule]) -> Value {
+    json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
-        "metadata": {
-            "name": "manager-role",
-            "labels": {"app.kubernetes.io/part-of": "kubernetes-upgrader"},
-        },
-        "rules": rules(&manager::rooms::rules()),
-    });
-    Ok(Files::from([(PathBuf::from("config/rbac/role.yaml"), yaml::file(&[role])?)]))
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "kubernetes-upgrader"}},
+        "rules": rules(declared),
+    })
 }
 
 /// One entry for each resource, its verbs those of every controller together.
@@ -58,10 +64,19 @@ mod tests {
         );
     }
 
+    /// Read one by one, by name: nobody who holds the role can look around in the namespace.
+    #[test]
+    fn what_users_opt_into_is_to_get_secrets_and_config_maps() {
+        let expected = [Rule::new("", "configmaps", &["get"]), Rule::new("", "secrets", &["get"])];
+        assert_eq!(manager::rooms::opt_in_rules(), expected);
+        let installed = format!("kubernetes-upgrader-{}", "repository-secrets-reader-role");
+        assert_eq!(chain::debian_repository_source::READER_ROLE, installed);
+    }
+
     #[test]
     fn the_manager_may_read_no_secret_and_change_no_foreign_spec_but_a_clusters() {
         for rule in manager::rooms::rules() {
-            assert_ne!(rule.resource, "secrets");
+            assert!(!matches!(rule.resource, "secrets" | "configmaps"), "{rule:?}");
             let changes = rule.verbs.iter().any(|verb| matches!(*verb, "update" | "patch" | "delete"));
             let foreign = rule.group != api::upgrader::GROUP;
             assert!(!changes || !foreign || rule.resource == "clusters", "{rule:?}");

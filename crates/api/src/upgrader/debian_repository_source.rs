@@ -50,7 +50,8 @@ domain::reasons! {
     pub enum Reason {
         /// The repository is being fetched for the first time
         Fetching: works,
-        /// spec.url is not an http or https URL
+        /// spec.url is not an http or https URL, or lacks what goes with it: spec.fromMinor where it has {minor}, and
+        /// spec.verification.releaseUrl where InRelease is in no usual place
         InvalidUrl: human,
         /// The repository answers 404 or 410: nothing is at this address; the last good list stays
         RepositoryNotFound: fails,
@@ -204,6 +205,10 @@ pub struct ReleaseOf {
     #[serde(default, skip_serializing_if = "str::is_empty", deserialize_with = "text")]
     #[schemars(length(max = 16))]
     pub minor: Box<str>,
+    /// Its address: a date is compared with dates from the same address only.
+    #[serde(default, skip_serializing_if = "str::is_empty", deserialize_with = "text")]
+    #[schemars(length(max = 2048))]
+    pub url: Box<str>,
     /// Its Date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
@@ -221,7 +226,8 @@ pub struct Status {
     /// Versions of Kubernetes whose kubeadm is in the repository, oldest first, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     pub versions: Vec<Box<str>>,
-    /// Of each version its package, and when it was seen first; of the newest 500 versions.
+    /// Of each version its package, and when it was seen first; of the newest 500 versions, those included that are no
+    /// longer there.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_default")]
     #[schemars(length(max = 500))]
     pub packages: Vec<PackageOf>,

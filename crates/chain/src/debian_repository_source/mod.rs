@@ -1,15 +1,23 @@
 //! `DebianRepositorySource`: the versions of Kubernetes in a package repository.
 //!
-//! *Reads* a package index over HTTP, at once when a source appears, changes or is asked to, and then once per interval
-//! and only if it changed. *Writes* its own status and nothing else. No failure takes a version away: the last good list
-//! stays, also over a restart, and the failure is the reason of `Ready=False`.
+//! *Reads* package indexes over HTTP, at once when a source appears, changes or is asked to, and then once per interval
+//! and only if they changed: one index, or with `{minor}` in the URL that of each minor and of the one above them. Where
+//! the spec says so, reads the Secrets and ConfigMaps that it names, and believes an index only if the repository has
+//! signed it. *Writes* its own status and nothing else. No failure takes a version away: the last good list stays, also
+//! over a restart, and the failure is the reason of `Ready=False`.
 
+mod access;
 mod apply;
 mod decide;
+mod listed;
+mod memory;
 mod observe;
+mod schedule;
 mod status;
+mod target;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,11 +33,15 @@ use runtime::request::Shell;
 use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::Snapshot;
-use sources::{FetchError, Fetched, Repository};
+use sources::{FetchError, Repository};
 
-pub use self::apply::{Fetch, Step};
+pub use self::access::{CONFIG_MAP, Denied, READER_ROLE, SECRET, Value};
+pub use self::apply::{Answer, Fetch, Read, Step};
 pub use self::decide::Policy;
-pub use self::observe::{Contents, LastFetch, Memory, Observed, Target};
+pub use self::memory::{Contents, Denial, Failure, Held, LastFetch, Memory, Round};
+pub use self::observe::Observed;
+pub use self::target::{MOST_MINORS, Part, Parts, Reference, Target, Use};
+pub use self::trust::Distrust;
 
 /// The controller of package repositories.
 pub struct SourceRoom {
@@ -61,10 +73,14 @@ impl Room for SourceRoom {
         Rule::new(KIND.group, "debianrepositorysources/status", &["patch"]),
         runtime::EVENTS_RULE,
     ];
+    const OPT_IN_RULES: &'static [Rule] =
+        &[Rule::new("", "configmaps", &["get"]), Rule::new("", "secrets", &["get"])];
+    // Every minor once, with the objects that are read before, and again where one fails.
+    const ROUNDS: u32 = 64;
     type Row = SourceRow;
     type Observed = Observed;
     type Step = Step;
-    type Answer = Result<Fetched, FetchError>;
+    type Answer = Answer;
     type Memory = Memory;
     type Shared = ();
     type Reason = Reason;
@@ -83,11 +99,12 @@ impl Room for SourceRoom {
         status::report(observed, verdict, now)
     }
 
-    fn apply(&self, _: Shell, step: Step) -> BoxFuture<'static, Result<Applied<Self::Answer>, Refusal>> {
-        Box::pin(apply::apply(Arc::clone(&self.repository), step))
+    fn apply(&self, shell: Shell, step: Step) -> BoxFuture<'static, Result<Applied<Self::Answer>, Refusal>> {
+        Box::pin(apply::apply(Arc::clone(&self.repository), shell, step))
     }
 
-    /// A step of this room asks no API server, so the only refusal is that of its deadline.
+    /// A fetch asks no API server, so its only refusal is that of its deadline. What refuses the read of an object, beside
+    /// that it is missing or forbidden, is the engine's to tell.
     fn learn(
         &self,
         recall: Recall<'_, Self>,
@@ -95,8 +112,12 @@ impl Room for SourceRoom {
         outcome: Result<Self::Answer, &Refusal>,
         now: Timestamp,
     ) -> bool {
-        let Step::Fetch(fetch) = step;
-        recall.memory.learn(fetch, outcome.unwrap_or(Err(FetchError::Timeout)), now);
+        let answer = match (outcome, step) {
+            (Ok(answer), _) => answer,
+            (Err(_), Step::Fetch(_)) => Answer::Fetched(Err(FetchError::Timeout)),
+            (Err(_), Step::Read(_)) => return false,
+        };
+        recall.memory.learn(step, answer, now);
         true
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use api::upgrader::debian_repository_source::{DONE, Reason, Status};
+use api::upgrader::debian_repository_source::{DONE, KEY_EXPIRES_SOON, Reason, Status};
 use domain::condition::{self, Condition, Shape};
 use domain::verdict::{Note, Severity, Then, Verdict, Waiting};
 use jiff::Timestamp;
@@ -11,6 +11,7 @@ use runtime::status::merge_patch;
 
 use super::apply::Step;
 use super::observe::Observed;
+use super::trust;
 
 /// The original's Event for a repository that cannot be read.
 const LIST_VERSIONS_FAILED: &str = "ListVersionsFailed";
@@ -23,22 +24,45 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         return Report::default();
     }
     let versions = observed.versions();
-    let wanted = condition::of(Shape::ReadyOnly, &verdict.then, (DONE, &told(versions)));
+    let key_expires = observed.key_expires();
+    let soon = trust::expires_soon(key_expires, now).map(|expires| {
+        let day = expires.strftime("%Y-%m-%d");
+        format!("{}; the key that signs the repository expires on {day}", told(&versions))
+    });
+    let done = match &soon {
+        Some(told) => (KEY_EXPIRES_SOON, told.clone()),
+        None => (DONE, told(&versions)),
+    };
+    let wanted = condition::of(Shape::ReadyOnly, &verdict.then, (done.0, &done.1));
     let conditions = condition::settle(&source.status.conditions, wanted, source.meta.generation, now);
-    let notes =
-        found(&source.status.versions, versions).into_iter().chain(failed(observed, verdict, &conditions));
+    let notes = found(&source.status.versions, &versions)
+        .into_iter()
+        .chain(failed(observed, verdict, &conditions))
+        .chain(key_expires.and_then(|expires| warned(observed, &conditions, expires)));
     let notes = notes.collect();
     let status = Status {
-        versions: versions.to_vec(),
+        packages: observed.packages(&versions, now),
+        versions,
+        releases: observed.releases(),
+        key_expires,
         last_handled_request: observed.handled.clone(),
-        packages: source.status.packages.clone(),
-        releases: source.status.releases.clone(),
-        key_expires: source.status.key_expires,
         waiting: Waiting::of(source.status.waiting.as_ref(), &verdict.then, now),
         conditions,
         observed_generation: Some(source.meta.generation),
     };
     Report { status: merge_patch(&source.status, &status), notes }
+}
+
+/// An Event for a key that is about to expire: one for each key, as its occurrence is its end.
+fn warned(observed: &Observed, after: &[Condition], expires: Timestamp) -> Option<Note> {
+    let changed = condition::changed(&observed.source.status.conditions, after, condition::READY)?;
+    (changed.reason == KEY_EXPIRES_SOON).then(|| Note {
+        severity: Severity::Warning,
+        reason: KEY_EXPIRES_SOON,
+        message: changed.message.to_string(),
+        occurrence: expires.to_string(),
+        related: None,
+    })
 }
 
 fn told(versions: &[Box<str>]) -> String {

@@ -20,8 +20,6 @@ use crate::queue::{Ended, Item};
 use crate::request::{Patch, Place, Shell};
 use crate::room::{Applied, Recall, Report, Room, Step as _};
 
-/// Rounds of one pass; more mean that a step does not change what is observed.
-const ROUNDS: u32 = 16;
 /// How long one request of a pass may take, with everything that belongs to it.
 const DEADLINE: Duration = Duration::from_secs(120);
 
@@ -121,7 +119,7 @@ impl<R: Room> Holder<R> {
             let over = (Ended::Well(verdict.recheck), Outcome::Waiting);
             return self.report(core, item, &observed, &verdict, over);
         }
-        if rounds >= ROUNDS {
+        if rounds >= R::ROUNDS {
             let message = format!("{step} was repeated without effect");
             verdict.then = Then::Failed(Because::new(R::Reason::of_trouble(Trouble::InternalError), message));
             return self.report(core, item, &observed, &verdict, (BADLY, Outcome::Failed));

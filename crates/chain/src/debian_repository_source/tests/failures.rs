@@ -1,7 +1,6 @@
 //! Every bad answer of a repository: named on the source, and nothing lost.
 
 use super::*;
-use runtime::room::Recall;
 
 fn reasons() -> Vec<(FetchError, &'static str)> {
     let text = || "x".to_owned();

@@ -1,13 +1,19 @@
+mod access;
+mod ages;
 mod failures;
+mod minors;
+mod reasons;
 mod schedule;
+mod trust;
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Mutex;
 
 use domain::version::KubernetesVersion;
 use runtime::room::{Recall, Room as _};
 use serde_json::{Value, json};
-use sources::{Index, PackagedVersion, Request, Validators};
+use sources::{Access, Fetched, Index, PackagedVersion, Release, Request, Validators};
 use testkit::{at, conditions, shown};
 
 use super::*;
@@ -17,6 +23,12 @@ struct Story {
     room: SourceRoom,
     object: Value,
     memory: Memory,
+    /// The repository: by address, or by what address ends in. What is not named is not there.
+    repository: BTreeMap<String, Result<Fetched, FetchError>>,
+    /// Objects of the namespace, by kind and name.
+    objects: BTreeMap<String, Result<super::Value, Denied>>,
+    /// The steps that were taken.
+    asked: Vec<String>,
 }
 
 impl Story {
@@ -24,7 +36,66 @@ impl Story {
         let yaml = format!("kind: DebianRepositorySource\nmetadata: {{name: source}}\nspec: {spec}\n");
         let object = testkit::objects(&yaml).remove(0);
         let room = SourceRoom::new(Arc::new(Scripted(Mutex::default())));
-        Self { room, object, memory: Memory::default() }
+        Self {
+            room,
+            object,
+            memory: Memory::default(),
+            repository: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            asked: Vec::new(),
+        }
+    }
+
+    /// Serves an index in the place of `{minor}`, and what it answers.
+    fn serve(&mut self, minor: &str, outcome: Result<Fetched, FetchError>) -> &mut Self {
+        self.repository.insert(format!("v{minor}/"), outcome);
+        self
+    }
+
+    fn answer(&self, step: &Step) -> Answer {
+        match step {
+            Step::Read(read) => {
+                let name = format!("{} {}", read.reference.kind().kind, read.reference.name);
+                Answer::Held(self.objects.get(&name).cloned().unwrap_or(Err(Denied::Missing)))
+            }
+            Step::Fetch(fetch) => {
+                let url = fetch.target.url(fetch.part);
+                let found = self.repository.iter().find(|(part, _)| url.contains(*part));
+                let missing = || Err(FetchError::NotFound { status: 404 });
+                Answer::Fetched(found.map_or_else(missing, |(_, outcome)| outcome.clone()))
+            }
+        }
+    }
+
+    /// A pass to its end, answered by the repository and the namespace.
+    fn run(&mut self, now: Timestamp) -> (Report, String) {
+        self.asked.clear();
+        loop {
+            let (observed, verdict) = self.verdict(now);
+            let Some(step) = verdict.steps.first() else {
+                return (self.written(&observed, &verdict, now), shown(&verdict, now));
+            };
+            assert!(self.asked.len() < usize::try_from(SourceRoom::ROUNDS).unwrap(), "{:?}", self.asked);
+            self.asked.push(step.to_string());
+            let answer = self.answer(step);
+            let recall = Recall { memory: &mut self.memory, shared: &mut () };
+            assert!(self.room.learn(recall, step, Ok(answer), now));
+        }
+    }
+
+    fn written(&mut self, observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
+        let report = self.room.report(observed, verdict, now);
+        if let Some(Value::Object(patch)) = &report.status {
+            for (field, value) in patch {
+                self.object["status"][field] = value.clone();
+            }
+        }
+        report
+    }
+
+    fn versions(&self) -> String {
+        let list = self.object["status"]["versions"].as_array().cloned().unwrap_or_default();
+        list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
     }
 
     fn verdict(&mut self, now: Timestamp) -> (Observed, Verdict<Step, Reason>) {
@@ -47,18 +118,12 @@ impl Story {
             assert!(self.room.learn(
                 Recall { memory: &mut self.memory, shared: &mut () },
                 step,
-                Ok(outcome),
+                Ok(Answer::Fetched(outcome)),
                 now
             ));
         }
         let (observed, verdict) = self.verdict(now);
-        let report = self.room.report(&observed, &verdict, now);
-        if let Some(Value::Object(patch)) = &report.status {
-            for (field, value) in patch {
-                self.object["status"][field] = value.clone();
-            }
-        }
-        (report, shown(&verdict, now))
+        (self.written(&observed, &verdict, now), shown(&verdict, now))
     }
 
     fn restart(&mut self) {
@@ -76,6 +141,16 @@ fn good(versions: &[&str]) -> Result<Fetched, FetchError> {
     let index = Index { stanzas: 9, kubeadm: versions.len(), versions, skipped: 0 };
     let validators = Validators { etag: Some("\"1\"".to_owned()), last_modified: None };
     Ok(Fetched::Fresh { index, validators, release: None })
+}
+
+/// The same, verified.
+fn signed(versions: &[&str], signed: Release) -> Result<Fetched, FetchError> {
+    good(versions).map(|fetched| match fetched {
+        Fetched::Fresh { index, validators, .. } => {
+            Fetched::Fresh { index, validators, release: Some(signed) }
+        }
+        Fetched::NotModified => Fetched::NotModified,
+    })
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "it stands where an outcome is asked for")]
@@ -184,6 +259,9 @@ async fn a_step_asks_the_repository_and_a_failure_is_an_answer() {
     let asked =
         Request { url: URL.to_owned(), architecture: "arm64".to_owned(), validators, ..Request::default() };
     let repository = Scripted(Mutex::new(vec![(asked, Err(FetchError::Timeout))]));
-    let applied = apply::apply(Arc::new(repository), verdict.steps[0].clone()).await.unwrap();
+    let mut room = story.room;
+    room.repository = Arc::new(repository);
+    let (applied, sent) = testkit::talk(&room, &[], &[], verdict.steps[0].clone()).await;
     assert!(format!("{applied:?}").contains("Err(Timeout)"), "{applied:?}");
+    assert_eq!(sent, Vec::<String>::new(), "the API server is not asked");
 }

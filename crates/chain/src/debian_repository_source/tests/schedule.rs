@@ -78,7 +78,7 @@ fn a_changed_spec_is_fetched_at_once_and_unconditionally() {
         story.pass(at(0), good(&["v1.27.0"]));
         story.object["spec"][field] = json!(value);
         let (_, verdict) = story.verdict(at(1));
-        let Step::Fetch(fetch) = &verdict.steps[0];
+        let Step::Fetch(fetch) = &verdict.steps[0] else { panic!("{:?}", verdict.steps) };
         assert_eq!(fetch.validators, Validators::default());
         // The other repository's list stays until this one is read.
         story.pass(at(1), Err(FetchError::Timeout));
