@@ -4,6 +4,7 @@ IMG ?= ghcr.io/dkoshkin/kubernetes-upgrader:v0.7.0
 OUT ?= out
 CARGO ?= cargo
 KUBECTL ?= kubectl
+PLUGIN_DIR ?= $(HOME)/.local/bin
 BIN = $(or $(CARGO_TARGET_DIR),target)/debug
 
 .PHONY: help
@@ -77,6 +78,12 @@ manifests: generate ## The same, by the original's name
 .PHONY: install
 install: ## Install the CRDs into the cluster of the current kubeconfig
 	$(KUBECTL) apply -k config/crd
+
+.PHONY: plugin
+plugin: ## Build the plugin, and put it where kubectl finds it: PLUGIN_DIR, which is to be in PATH
+	$(CARGO) build --release -p cli
+	install -d $(PLUGIN_DIR)
+	install -m 0755 $(or $(CARGO_TARGET_DIR),target)/release/kubectl-upgrader hack/kubectl_complete-upgrader $(PLUGIN_DIR)
 
 .PHONY: uninstall
 uninstall: ## Remove the CRDs, and with them every object of their kinds
