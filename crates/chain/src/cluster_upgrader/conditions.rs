@@ -91,6 +91,10 @@ pub(super) fn look(observed: &Observed, now: Timestamp, policy: Policy) -> Looke
     of_objects(&mut list, observed, &found_target);
     // Whoever may not drive the Cluster does not say what was set either.
     let drives = list.0.iter().all(|condition| condition.stop.is_none());
+    // Before anything about the Plan: whatever becomes of that, a Cluster that rolls counts as one of its.
+    let converged = found_target.as_ref().ok().map(|target| decide::converged(observed, target, now, policy));
+    let has_converged = matches!(converged, Some(Ok(())));
+    list.put("Converged", "the Cluster runs its present version everywhere", converged);
     list.gate("PlanHasResult", "the Plan has a result", Some(found_wanted.as_ref().map_err(Clone::clone)));
 
     let (target, wanted) = (found_target.ok(), found_wanted.ok());
@@ -100,9 +104,6 @@ pub(super) fn look(observed: &Observed, now: Timestamp, policy: Policy) -> Looke
     let sole = both.map(|(target, wanted)| owner::sole(observed, target, wanted));
     let is_sole = matches!(sole, Some(Ok(())));
     list.gate("NotADowngrade", "the Cluster is not at a newer version", ahead);
-    let converged = target.as_ref().map(|target| decide::converged(observed, target, now, policy));
-    let has_converged = matches!(converged, Some(Ok(())));
-    list.put("Converged", "the Cluster runs its present version everywhere", converged);
     list.gate("OneWriter", "nobody else sets the version or the image of the Cluster", sole);
 
     let moves = !matches!(next, None | Some(Next::Reached));

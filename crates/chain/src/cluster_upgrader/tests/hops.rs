@@ -151,12 +151,12 @@ fn a_moved_cluster_at_its_version_is_not_patched() {
         object.as_object_mut().unwrap().remove("status");
         object["metadata"]["uid"] = json!(format!("moved-{}", object["metadata"]["name"]));
     }
-    assert!(world.pass().starts_with("wait: PlanWithoutResult"));
-    let plan = testkit::objects(READY).remove(1);
-    world.set("Plan", "status", plan["status"].clone());
     assert!(world.pass().starts_with("wait: ClusterNotProvisioned"));
     let cluster = testkit::objects(READY).remove(4);
     world.set("Cluster", "status", cluster["status"].clone());
+    assert!(world.pass().starts_with("wait: PlanWithoutResult"));
+    let plan = testkit::objects(READY).remove(1);
+    world.set("Plan", "status", plan["status"].clone());
     world.pass();
     world.now = 15;
     assert_eq!(world.pass(), "done");

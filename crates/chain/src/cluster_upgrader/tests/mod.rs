@@ -1,8 +1,10 @@
 //! Decisions in a small world; the requests themselves on a scripted transport.
 
+mod any_object;
 mod concurrency;
 mod convergence;
 mod gates;
+mod histories;
 mod hops;
 mod never_wedged;
 mod owners;
