@@ -4,6 +4,7 @@
 //! One control plane and one manager serve both, in a namespace each: an upgrade mostly waits.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agree;
 mod newest;
 mod paths;
 mod steps;
@@ -41,11 +42,10 @@ async fn new_packages_upgrade_clusters() {
     let world = Installed::start_with_cluster_api().await.unwrap();
     let builds = BuildActor::start(world.plane(), Part::usual()).await.unwrap();
     let manager = world.start_manager().await.unwrap();
-    let (_, steps) = tokio::join!(newest::play(&world, &builds), paths::play(&world, &builds));
+    tokio::join!(newest::play(&world, &builds), paths::play(&world, &builds));
     // Told by a ServiceAccount that may do nothing but annotate.
     assert_eq!(builds.trouble(), Vec::<String>::new());
     assert!(manager.terminate().await.unwrap().success());
-    println!("{}", steps.join("\n"));
     let expected = Expected::nothing().machine_images(4).jobs(4).writes_at_most(WRITES);
     println!("{:?}", world.finish(expected).await.unwrap());
 }

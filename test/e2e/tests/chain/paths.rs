@@ -6,27 +6,50 @@ use std::collections::BTreeSet;
 use api::upgrader::{cluster_upgrader, plan};
 use controlplane::ClassCluster;
 use e2e::{
-    Apply, BuildActor, Installed, Objects, PackageRepository, ROLLED_WITHIN, Rollout, WITHIN, capi,
+    Apply, BuildActor, Installed, Objects, PackageRepository, Part, ROLLED_WITHIN, Rollout, WITHIN, capi,
     find_condition,
 };
 use serde_json::{Value, json};
 
 use crate::steps::Recorder;
-use crate::{built, patches, wait};
+use crate::{agree, built, patches, wait};
 
-pub(crate) const NAMESPACE: &str = "paths";
-pub(crate) const CLUSTER: &str = "behind";
-pub(crate) const FROM: &str = "v1.34.0";
+const NAMESPACE: &str = "paths";
+const CLUSTER: &str = "behind";
+const FROM: &str = "v1.34.0";
 const MIDDLE: &str = "v1.35.1";
 const TO: &str = "v1.36.1";
 const FOLDER: &str = "all/deb";
-pub(crate) const MANIFEST: &str = include_str!("../../fixtures/paths.yaml");
+const MANIFEST: &str = include_str!("../../fixtures/paths.yaml");
 /// What the Cluster starts with: any text that a variable may hold.
-pub(crate) const IMAGE: &str = "registry.example.org/node: v1.34.0 \"quoted\"";
+const IMAGE: &str = "registry.example.org/node: v1.34.0 \"quoted\"";
 const UPGRADER: &str = "clusterclassclusterupgraders/behind";
 
+/// What the controllers do, without the hashes of names.
+pub(crate) const STEPS: [&str; 8] = [
+    "MachineImage node-v1.36.1: created for v1.36.1",
+    "Job node-v1.36.1: created",
+    "MachineImage node-v1.36.1: has image image-v1.36.1",
+    "MachineImage node-v1.35.1: created for v1.35.1",
+    "Job node-v1.35.1: created",
+    "MachineImage node-v1.35.1: has image image-v1.35.1",
+    "Cluster behind: set v1.34.0 → v1.35.1 with image image-v1.35.1",
+    "Cluster behind: set v1.35.1 → v1.36.1 with image image-v1.36.1",
+];
+
 fn image(version: &str) -> String {
-    format!("registry.example.org/node:{version}")
+    format!("image-{version}-built")
+}
+
+/// The Cluster.
+pub(crate) fn cluster() -> ClassCluster {
+    let cluster = ClassCluster::new(CLUSTER, FROM).with_image(IMAGE);
+    ClassCluster { namespace: NAMESPACE.to_owned(), worker_replicas: 1, ..cluster }
+}
+
+/// What is applied beside it, for a repository at this address.
+pub(crate) fn manifest(url: &str) -> String {
+    MANIFEST.replace("$URL", url)
 }
 
 /// A machine's version, and what its KubeadmConfig runs.
@@ -83,17 +106,15 @@ async fn waits_for_the_middle(world: &Installed) {
     assert_eq!(patches(world, NAMESPACE), []);
 }
 
-/// Plays it, and gives the steps that the controllers took.
-pub(crate) async fn play(world: &Installed, builds: &BuildActor) -> Vec<String> {
+pub(crate) async fn play(world: &Installed, builds: &BuildActor) {
     let objects = world.objects();
     let repository = PackageRepository::start().await.unwrap();
     repository.publish(FOLDER, "1.36.1-1.1");
-    let mut cluster = ClassCluster::new(CLUSTER, FROM).with_image(IMAGE);
-    NAMESPACE.clone_into(&mut cluster.namespace);
-    cluster.worker_replicas = 1;
+    builds.play_in(NAMESPACE, Part::Annotates(image("{version}")));
+    let (cluster, manifest) = (cluster(), manifest(&repository.url(FOLDER)));
     world.plane().create_class_cluster(&cluster).await.unwrap();
     let recorder = Recorder::start(world, NAMESPACE).await;
-    world.plane().apply_yaml(&MANIFEST.replace("$URL", &repository.url(FOLDER))).await.unwrap();
+    world.plane().apply_yaml(&manifest).await.unwrap();
     waits_for_the_middle(world).await;
 
     repository.publish(FOLDER, "1.35.1-1.1");
@@ -107,7 +128,9 @@ pub(crate) async fn play(world: &Installed, builds: &BuildActor) -> Vec<String> 
     assert_eq!(patches(world, NAMESPACE), [("patch".to_owned(), 200), ("patch".to_owned(), 200)]);
     assert_eq!(built(builds, NAMESPACE), [TO, MIDDLE]);
     gitops_is_refused(objects, &cluster).await;
-    recorder.steps()
+    let steps = recorder.steps();
+    assert_eq!(steps, STEPS);
+    assert_eq!(agree::simulated(&cluster, &manifest).await, steps);
 }
 
 /// A GitOps tool that still has the first version in Git, on the real Cluster API: the whole of its apply is refused.

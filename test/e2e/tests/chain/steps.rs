@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use api::batch::job;
-use api::upgrader::machine_image::{self, KUBERNETES_VERSION_ENV};
+use api::upgrader::machine_image;
 use domain::object::Kind;
 use e2e::{Installed, capi, name};
 use futures::StreamExt as _;
@@ -81,32 +81,57 @@ async fn record(objects: Api<DynamicObject>, steps: Steps) {
     }
 }
 
-/// What has changed between two states, if a controller of ours did it. A new object was null.
+/// What has changed between two states, if a controller of ours did it, in the words of a simulation's timeline. A new object was
+/// null.
 fn step(before: &Value, object: &Value) -> Option<String> {
     let kind = object["kind"].as_str()?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let is_new = before.is_null();
-    match kind {
-        "MachineImage" => {
-            let (version, id) = (text(&object["spec"]["version"]), text(&object["spec"]["id"]));
-            if is_new {
-                Some(format!("create MachineImage of {version}"))
-            } else {
-                (before["spec"]["id"] != object["spec"]["id"])
-                    .then(|| format!("set the id of the MachineImage of {version} to {id}"))
-            }
+    let what = match kind {
+        "MachineImage" if is_new => format!("created for {}", text(&object["spec"]["version"])),
+        "MachineImage" if before["spec"]["id"] != object["spec"]["id"] => {
+            format!("has image {}", text(&object["spec"]["id"]))
         }
-        "Job" if is_new => {
-            let variables = object["spec"]["template"]["spec"]["containers"][0]["env"].as_array()?;
-            let version = variables.iter().find(|variable| variable["name"] == KUBERNETES_VERSION_ENV)?;
-            Some(format!("create Job of {}", text(&version["value"])))
-        }
-        "Cluster" if !is_new => {
+        "Job" if is_new => "created".to_owned(),
+        "Cluster" if !is_new && before["spec"]["topology"] != object["spec"]["topology"] => {
             let (old, new) = (&before["spec"]["topology"], &object["spec"]["topology"]);
-            (old["version"] != new["version"] || old["variables"] != new["variables"]).then(|| {
-                format!("set Cluster {} to {} with {}", name(object), text(&new["version"]), new["variables"])
-            })
+            let variables = new["variables"].as_array()?;
+            let variables =
+                variables.iter().map(|it| format!("{} {}", text(&it["name"]), text(&it["value"])));
+            let variables = variables.collect::<Vec<_>>().join(", ");
+            format!("set {} → {} with {variables}", text(&old["version"]), text(&new["version"]))
         }
-        _ => None,
+        _ => return None,
+    };
+    Some(normalized(kind, name(object), &what))
+}
+
+/// One line, without what a run has of its own.
+fn normalized(kind: &str, name: &str, what: &str) -> String {
+    format!("{kind} {}: {}", without_hashes(name), without_hashes(what))
+}
+
+/// Without the five characters after the last hyphen, as long as there are such: names and ids end with a hash of a uid.
+fn without_hashes(text: &str) -> &str {
+    let is_hash =
+        |end: &str| end.len() == 5 && end.chars().all(|it| it.is_ascii_lowercase() || it.is_ascii_digit());
+    match text.rsplit_once('-') {
+        Some((rest, end)) if is_hash(end) => without_hashes(rest),
+        _ => text,
     }
+}
+
+/// The same steps out of a simulation's timeline.
+pub(crate) fn of_timeline(timeline: &sim::Timeline) -> Vec<String> {
+    let words = ["created", "has image", "set "];
+    let steps = timeline.entries.iter().filter_map(|entry| {
+        let (kind, object) = entry.object.split_once(' ')?;
+        let name = object.rsplit_once('/').map_or(object, |(_, name)| name);
+        let ours = ["machineimagesyncer", "machineimage", "clusterclassclusterupgrader"];
+        let counts = ours.contains(&&*entry.actor)
+            && ["MachineImage", "Job", "Cluster"].contains(&kind)
+            && words.iter().any(|word| entry.what.starts_with(word));
+        counts.then(|| normalized(kind, name, &entry.what))
+    });
+    steps.collect()
 }
