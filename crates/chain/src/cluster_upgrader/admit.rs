@@ -1,8 +1,8 @@
 //! Which Clusters may start now: what one upgrader cannot decide alone.
 //!
 //! Reservations hold from right before a write until the upgrader's own status counts its Cluster as rolling, so that two
-//! upgraders that are looked at in one moment do not take the same place. They are lost with the process: what it had
-//! written is then seen in the Clusters, each of which is looked at before another may start.
+//! upgraders that are looked at in one moment do not take the same place. They are lost with the process; so the next one
+//! watches each Cluster for the 15 s of a hold before that may take a place, and has by then looked at all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -108,8 +108,10 @@ pub(super) fn look(observed: &Observed, now: Timestamp, policy: Policy) -> Looke
 
     let moves = !matches!(next, None | Some(Next::Reached));
     let (hop, takes) = of_hop(&mut list, observed, both, next.filter(|_| moves), now);
-    let settled =
-        target.as_ref().filter(|_| has_converged).map(|target| decide::settled(observed, target, now));
+    let limited = wanted.as_ref().is_some_and(|wanted| wanted.plan.max_concurrent.is_some());
+    let takes_place = limited && hop.is_some();
+    let settled = target.as_ref().filter(|_| has_converged);
+    let settled = settled.map(|target| decide::settled(observed, target, takes_place, now));
     list.put("Settled", "every machine has been seen to run that version for 15 s", settled);
     let refused = target.as_ref().zip(hop.as_ref());
     let refused = refused.map(|(target, hop)| decide::not_refused(observed, target, hop, now));

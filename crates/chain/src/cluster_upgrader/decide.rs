@@ -177,13 +177,20 @@ fn read(observed: &Observed, target: &Target<'_>, lacking: Lacking) -> Early {
     verdict.step(step).into()
 }
 
-/// The Cluster has been converged for long enough, or was known to be.
-pub(super) fn settled(observed: &Observed, target: &Target<'_>, now: Timestamp) -> Result<(), Early> {
+/// The Cluster has been converged for long enough, or was known to be. Where it would take a place among those of its
+/// plan that may roll, this process has to have watched it: until then it may not have looked at every Cluster that an
+/// earlier one has set in its last moment.
+pub(super) fn settled(
+    observed: &Observed,
+    target: &Target<'_>,
+    takes_place: bool,
+    now: Timestamp,
+) -> Result<(), Early> {
     let known = condition::find(&observed.upgrader.status.conditions, condition::UP_TO_DATE);
     let known =
         known.is_some_and(|known| known.status == condition::Status::True && *known.message == *runs(target));
     let due = after(observed.clocks.settled_since.unwrap_or(now), HOLD);
-    if known || due <= now {
+    if (known && !takes_place) || due <= now {
         return Ok(());
     }
     let message = format!("every machine runs {}, which is watched for {} s", target.current, HOLD.as_secs());

@@ -121,6 +121,30 @@ fn a_restart_does_not_open_the_gate() {
     assert_eq!((world.patches(), world.statuses.len()), (1, written));
 }
 
+/// Killed after the write and before the status: no other takes the place that nobody's status tells of.
+#[test]
+fn a_place_taken_before_a_kill_is_not_taken_twice() {
+    for first in ["up", "up1"] {
+        let mut world = fleet(2, Some(1));
+        for who in ["up", "up1"] {
+            // As after a hop: each is known to have converged.
+            let message = if who == "up" { "Cluster c runs v1.36.2" } else { "Cluster c1 runs v1.36.2" };
+            let done = json!([{"type": "UpToDate", "status": "True", "reason": "UpToDate", "message": message,
+                "lastTransitionTime": "2026-11-21T10:00:00Z"}]);
+            world.turn(who).set(UP, "status.conditions", done);
+        }
+        assert_eq!(world.turn("up").pass_until(2), "killed");
+        world.kill();
+        for who in [first, "up", "up1"] {
+            world.turn(who).pass();
+        }
+        world.now += 20;
+        let text = world.turn("up1").pass();
+        assert!(text.starts_with("wait: MaxConcurrentReached"), "{first}: {text}");
+        assert_eq!(world.patches(), 1, "{first}");
+    }
+}
+
 /// `up` has started on the image and is stalled.
 fn stalled(clusters: usize) -> World {
     let mut world = fleet(clusters, None);

@@ -304,8 +304,8 @@ impl Engine {
         for _ in 0..60 {
             self.run()?;
             self.world.now += 20;
-            for cluster in 0..CLUSTERS.len() {
-                if rolls(self.world.turn(UPGRADERS[cluster]).object("Cluster")) {
+            for (cluster, who) in UPGRADERS.iter().enumerate() {
+                if rolls(self.world.turn(who).object("Cluster")) {
                     self.happen(Event::Roll(cluster));
                 }
             }
@@ -314,8 +314,8 @@ impl Engine {
         for _ in 0..60 {
             self.run()?;
             self.world.now += 60;
-            for cluster in 0..CLUSTERS.len() {
-                if rolls(self.world.turn(UPGRADERS[cluster]).object("Cluster")) {
+            for (cluster, who) in UPGRADERS.iter().enumerate() {
+                if rolls(self.world.turn(who).object("Cluster")) {
                     self.happen(Event::Roll(cluster));
                 }
             }

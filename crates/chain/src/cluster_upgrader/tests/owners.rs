@@ -173,10 +173,12 @@ fn in_a_map_it_is_the_key_that_counts() {
     assert!(world.pass().contains("now the Cluster has theirs"));
 }
 
+type Change = fn(&mut World);
+
 /// What looks like another writer and is none.
 #[test]
 fn what_is_no_conflict() {
-    let changes: [(&str, fn(&mut World)); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("an image rebuilt under its version", |world| {
             world.set("MachineImage", "spec.id", json!("img:4b"));
             world.set("Plan", "status.machineImageDetails.id", json!("img:4b"));

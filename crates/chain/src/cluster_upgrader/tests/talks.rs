@@ -98,3 +98,23 @@ async fn a_cluster_is_patched_in_the_version_that_it_was_read_in() {
     let (answer, _) = talk(&[(line, 422, refused)], verdict.steps[0].clone()).await;
     assert!(matches!(answer, Err(Refusal::Admission { .. })));
 }
+
+/// Of this incarnation of the upgrader alone, and nothing but the annotation.
+#[tokio::test]
+async fn what_was_set_is_noted_on_the_upgrader() {
+    let line = "PATCH /apis/kubernetesupgraded.dimitrikoshkin.com/v1alpha1/namespaces/ns/clusterclassclusterupgraders/up\
+                ?fieldManager=kubernetes-upgrader-clusterclassclusterupgrader";
+    let mut world = World::settled();
+    world.pass_until(2);
+    let step = world.decide().steps[0].clone();
+    let upgrader = world.object("ClusterClassClusterUpgrader").clone();
+    let (answer, sent) = talk(&[(line, 200, upgrader)], step).await;
+    assert!(answer.unwrap().contains("rows: 1"));
+    let body: Value = serde_json::from_str(&sent[0][sent[0].find(" {").unwrap()..]).unwrap();
+    let text =
+        body["metadata"]["annotations"]["kubernetesupgraded.dimitrikoshkin.com/last-set"].as_str().unwrap();
+    assert_eq!(body["metadata"]["uid"], "uid-clusterclassclusterupgrader-up");
+    assert_eq!((body.as_object().unwrap().len(), body["metadata"].as_object().unwrap().len()), (1, 2));
+    let noted: Value = serde_json::from_str(text).unwrap();
+    assert_eq!((&noted["version"], &noted["image"]), (&json!("v1.36.4"), &json!("img:4")));
+}

@@ -20,9 +20,34 @@ fn a_plan_concerns_its_upgraders_when_its_result_changes() {
     assert!(told("metadata.resourceVersion", json!("9")).is_empty());
     assert!(told("status.phase", json!("FoundMachineImage")).is_empty());
     assert_eq!(told("status.machineImageDetails.id", json!("img:5")), ["ns/up"]);
+    assert_eq!(told("spec.maxConcurrent", json!(3)), ["ns/up"]);
     assert_eq!(names(wakes::of_plan(store.snapshot(), &key, Some(&before), None)), ["ns/up"]);
     let other = ObjectKey::new("ns", "other");
     assert!(wakes::of_plan(store.snapshot(), &other, Some(&before), None).is_empty());
+}
+
+/// Only where it may be the next hop, and only where the plan picks it.
+#[test]
+fn an_image_concerns_the_clusters_that_it_may_bring_on() {
+    let woken = |version: &str, cluster: &str, labels: Value, id: Value| {
+        let mut world = World::new().with("Cluster", "spec.topology.version", json!(cluster));
+        world.choose("v1.38.0");
+        world.set("Plan", "spec.machineImageSelector", json!({"matchLabels": {"os": "linux"}}));
+        world.add_image(version);
+        let name = format!("img-{version}");
+        world.named("MachineImage", &name)["metadata"]["labels"] = json!({ "os": labels });
+        world.named("MachineImage", &name)["spec"]["id"] = id;
+        let (store, key) = (world.store(), ObjectKey::new("ns", name));
+        let after = store.snapshot().get::<MachineImageRow>(&key);
+        assert!(wakes::of_image(store.snapshot(), &key, after, after).is_empty());
+        names(wakes::of_image(store.snapshot(), &key, None, after))
+    };
+    assert_eq!(woken("v1.37.1", "v1.36.2", json!("linux"), json!("img")), ["ns/up"]);
+    assert!(woken("v1.37.1", "v1.36.2", json!("other"), json!("img")).is_empty());
+    assert!(woken("v1.37.1", "v1.36.2", json!("linux"), json!("")).is_empty());
+    assert!(woken("v1.37.1", "v1.35.2", json!("linux"), json!("img")).is_empty());
+    assert!(woken("v1.37.1", "v1.38.0", json!("linux"), json!("img")).is_empty());
+    assert!(woken("v1.39.0", "v1.38.0", json!("linux"), json!("img")).is_empty());
 }
 
 #[test]
