@@ -20,9 +20,9 @@ pub(crate) fn script(verb: &args::Completion, screen: &mut Screen<'_>) -> Result
     Ok(End::Done)
 }
 
-pub(crate) fn complete(verb: &args::Complete, screen: &mut Screen<'_>) -> Result<End, Failure> {
+pub(crate) fn complete(verb: &args::Complete, screen: &mut Screen<'_>) -> End {
     screen.print_data(&candidates(&verb.words));
-    Ok(End::Done)
+    End::Done
 }
 
 /// The candidates for the last word, one a line, and what the shell is to do besides.
@@ -53,7 +53,7 @@ fn candidates(words: &[String]) -> String {
             last,
         ),
         Some(verb) => {
-            let values = verb.get_positionals().flat_map(|positional| positional.get_possible_values());
+            let values = verb.get_positionals().flat_map(clap::Arg::get_possible_values);
             listed(values.map(|value| value.get_name().to_owned()), last)
         }
     }

@@ -101,6 +101,6 @@ fn dispatch(arguments: &Arguments, screen: &mut Screen<'_>) -> Result<End, Failu
         Verb::Simulate(verb) => simulate::run(flags, verb, screen),
         Verb::Version(verb) => version::run(flags, verb, screen),
         Verb::Completion(verb) => completion::script(verb, screen),
-        Verb::Complete(verb) => completion::complete(verb, screen),
+        Verb::Complete(verb) => Ok(completion::complete(verb, screen)),
     }
 }

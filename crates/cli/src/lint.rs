@@ -5,7 +5,7 @@ mod references;
 mod rules;
 mod structure;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use api::capi;
 use api::upgrader::machine_image::{self, MachineImageRow};
@@ -104,7 +104,7 @@ pub(crate) fn run(flags: &Flags, verb: &args::Lint, screen: &mut Screen<'_>) -> 
         let mut text = String::new();
         for Finding { file, line, severity, reason } in &report.findings {
             let place = if *line == 0 { file.clone() } else { format!("{file}:{line}") };
-            text.push_str(&format!("{place}: {severity}: {reason}\n"));
+            let _ = writeln!(text, "{place}: {severity}: {reason}");
         }
         text + &format!("{} objects: {errors} errors, {warnings} warnings\n", report.objects)
     })?;
@@ -130,8 +130,11 @@ pub(crate) fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Fail
         // It is for `simulate`, which reads it itself, and no object.
         return Ok(Vec::new());
     }
-    if text("/metadata/name").is_none() && text("/metadata/generateName").is_none() {
-        return Ok(fault("/metadata", format!("{kind}: metadata.name must be set")));
+    let generated = text("/metadata/generateName").is_some();
+    if let Err((pointer, reason)) = Object::parse(manifest.body.clone())
+        && !generated
+    {
+        return Ok(fault(pointer, reason));
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     if group == capi::GROUP && !CLUSTER_API.contains(&kind) {
@@ -172,22 +175,26 @@ pub(crate) fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Fail
 fn meaning(manifest: &Manifest) -> Vec<Fault> {
     let Some(object) = Object::read(manifest.body.clone()) else { return Vec::new() };
     let mut faults = Vec::new();
-    let mut put = |pointer: &str, reason: String| faults.push(manifest.fault(pointer, reason));
+    let mut put = |pointer: &str, reason: Option<String>| {
+        faults.extend(reason.map(|reason| manifest.fault(pointer, reason)))
+    };
     let range =
         |text: &str| text.parse::<VersionRange>().err().map(|error| format!("spec.versionRange: {error}"));
     if object.id.is(plan::KIND) {
         let row: PlanRow = object.row();
-        range(&row.version_range).into_iter().for_each(|reason| put("/spec/versionRange", reason));
-        let selector = row.selector.problem().map(|problem| format!("spec.machineImageSelector: {problem}"));
-        selector.into_iter().for_each(|reason| put("/spec/machineImageSelector", reason));
+        put("/spec/versionRange", range(&row.version_range));
+        let problem = row.selector.problem();
+        put(
+            "/spec/machineImageSelector",
+            problem.map(|problem| format!("spec.machineImageSelector: {problem}")),
+        );
     } else if object.id.is(machine_image_syncer::KIND) {
         let row: SyncerRow = object.row();
-        range(&row.version_range).into_iter().for_each(|reason| put("/spec/versionRange", reason));
+        put("/spec/versionRange", range(&row.version_range));
     } else if object.id.is(machine_image::KIND) {
         let row: MachineImageRow = object.row();
-        let version = KubernetesVersion::parse_lenient(&row.version).err();
-        let version = version.filter(|_| row.malformed.is_none());
-        version.into_iter().for_each(|error| put("/spec/version", format!("spec.version: {error}")));
+        let error = KubernetesVersion::parse_lenient(&row.version).err().filter(|_| row.malformed.is_none());
+        put("/spec/version", error.map(|error| format!("spec.version: {error}")));
     }
     faults
 }

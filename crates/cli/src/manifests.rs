@@ -109,7 +109,9 @@ fn gather(path: &Path, named: bool, texts: &mut Vec<(String, Result<String, Stri
             Ok(entries) => {
                 let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
                 paths.sort();
-                paths.iter().for_each(|path| gather(path, false, texts));
+                for path in paths {
+                    gather(&path, false, texts);
+                }
             }
             Err(error) => texts.push((name, Err(error.to_string()))),
         }

@@ -76,22 +76,31 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Reads the parts that every object has; `None` where it is no object of Kubernetes.
-    pub(crate) fn read(mut body: Value) -> Option<Self> {
-        let api_version = body.get("apiVersion")?.as_str()?;
+    /// Reads the parts that every object has, or says which of them is wrong: a field, and what is wrong with it.
+    pub(crate) fn parse(mut body: Value) -> Result<Self, (&'static str, String)> {
+        let text = |field: &str| body.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        let (Some(api_version), Some(kind)) = (text("apiVersion"), text("kind")) else {
+            return Err(("", "it is no object of Kubernetes: apiVersion and kind must be set".to_owned()));
+        };
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        let kind = body.get("kind")?.as_str()?;
         let (group, kind): (Box<str>, Box<str>) = (group.into(), kind.into());
-        let metadata = body.get_mut("metadata")?;
-        if let Some(fields) = metadata.as_object_mut() {
+        if let Some(fields) = body.get_mut("metadata").and_then(Value::as_object_mut) {
             fields.remove("managedFields");
         }
-        let meta = <WireMeta as serde::Deserialize>::deserialize(&*metadata).ok()?;
+        let metadata = body.get("metadata").unwrap_or(&Value::Null);
+        let meta: Option<WireMeta> = serde::Deserialize::deserialize(metadata)
+            .map_err(|error: serde_json::Error| ("/metadata", format!("{kind}: metadata: {error}")))?;
+        let meta = meta.unwrap_or_default();
         if meta.name.is_empty() {
-            return None;
+            return Err(("/metadata", format!("{kind}: metadata.name must be set")));
         }
         let key = ObjectKey::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone());
-        Some(Self { id: Id { group, kind, key }, meta, body })
+        Ok(Self { id: Id { group, kind, key }, meta, body })
+    }
+
+    /// The same, where nobody asks what is wrong.
+    pub(crate) fn read(body: Value) -> Option<Self> {
+        Self::parse(body).ok()
     }
 
     /// The row that the controllers keep of it.

@@ -53,7 +53,7 @@ struct Hop {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
-enum Passed {
+enum Mark {
     Passed,
     NotPassed,
     NotLookedAt,
@@ -63,7 +63,7 @@ enum Passed {
 #[serde(rename_all = "camelCase")]
 struct Line {
     condition: &'static str,
-    outcome: Passed,
+    outcome: Mark,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     message: String,
@@ -112,14 +112,14 @@ pub(crate) fn run(flags: &Flags, verb: &args::Preflight, screen: &mut Screen<'_>
         upgrader: has_upgrader.then(|| row.meta.key.name.to_string()),
         from: topology.map(|topology| topology.version.to_string()),
         to: to.map(|to| to.to_string()).or_else(|| result.map(str::to_owned)),
-        ready: found.write.is_some() && conditions.iter().all(|line| line.outcome != Passed::NotPassed),
+        ready: found.write.is_some() && conditions.iter().all(|line| line.outcome != Mark::NotPassed),
         next_hop: found.write.map(Hop::from),
         conditions,
     };
     let end = asked
         .conditions
         .iter()
-        .filter(|line| line.outcome == Passed::NotPassed)
+        .filter(|line| line.outcome == Mark::NotPassed)
         .map(|line| line.state.end())
         .max();
     output::print(&asked, flags.output, screen, |screen| shown(&asked, screen))?;
@@ -181,12 +181,12 @@ fn put_all<R: Row>(store: &mut Store, rows: impl Iterator<Item = R>, api_version
 
 fn line(condition: &chain::cluster_upgrader::Condition) -> Line {
     let (outcome, reason, message, state) = match &condition.outcome {
-        Outcome::Passed => (Passed::Passed, None, condition.sentence.to_owned(), State::Done),
-        Outcome::NotLookedAt => (Passed::NotLookedAt, None, condition.sentence.to_owned(), State::None),
+        Outcome::Passed => (Mark::Passed, None, condition.sentence.to_owned(), State::Done),
+        Outcome::NotLookedAt => (Mark::NotLookedAt, None, condition.sentence.to_owned(), State::None),
         Outcome::NotPassed(because) => {
             let reason = domain::verdict::Reason::name(because.reason).to_owned();
             let state = State::of_actor(because.reason.actor());
-            (Passed::NotPassed, Some(reason), one_line(&because.to_string()), state)
+            (Mark::NotPassed, Some(reason), one_line(&because.to_string()), state)
         }
     };
     Line { condition: condition.name, outcome, reason, message, state }
@@ -196,7 +196,7 @@ fn line(condition: &chain::cluster_upgrader::Condition) -> Line {
 fn dry_run(flags: &Flags, verb: &args::Preflight, found: &Preflight) -> Result<Line, Failure> {
     let not_looked_at = |why: &str| Line {
         condition: DRY_RUN,
-        outcome: Passed::NotLookedAt,
+        outcome: Mark::NotLookedAt,
         reason: None,
         message: format!("{DRY_RUN_SENTENCE}{why}"),
         state: State::None,
@@ -211,7 +211,7 @@ fn dry_run(flags: &Flags, verb: &args::Preflight, found: &Preflight) -> Result<L
     })?;
     let refused = |reason: &str, message: &str, state| Line {
         condition: DRY_RUN,
-        outcome: Passed::NotPassed,
+        outcome: Mark::NotPassed,
         reason: Some(reason.to_owned()),
         message: one_line(message),
         state,
@@ -219,7 +219,7 @@ fn dry_run(flags: &Flags, verb: &args::Preflight, found: &Preflight) -> Result<L
     Ok(match answer {
         Ok(()) => Line {
             condition: DRY_RUN,
-            outcome: Passed::Passed,
+            outcome: Mark::Passed,
             reason: None,
             message: DRY_RUN_SENTENCE.to_owned(),
             state: State::Done,
@@ -259,9 +259,9 @@ fn shown(asked: &Asked, screen: &Screen<'_>) -> String {
     }
     let row = |line: &Line| {
         let mark = match line.outcome {
-            Passed::Passed => "✔",
-            Passed::NotPassed => "✖",
-            Passed::NotLookedAt => "◌",
+            Mark::Passed => "✔",
+            Mark::NotPassed => "✖",
+            Mark::NotLookedAt => "◌",
         };
         let message = match &line.reason {
             Some(reason) => format!("{reason}: {}", line.message),

@@ -10,7 +10,7 @@ use crate::Failure;
 use crate::args::{Flags, From};
 use crate::client::Live;
 use crate::kinds;
-use crate::manifests;
+use crate::manifests::{self, Faults};
 use crate::object::{Id, Object};
 use crate::read_error::ReadError;
 use crate::world::World;
@@ -36,16 +36,23 @@ pub(crate) fn look(flags: &Flags, from: &From, needed: &[Kind], helpful: &[Kind]
     let now = from.at.unwrap_or_else(|| Clock::system(0).now());
     if !from.files.is_empty() {
         let mut world = World::default();
+        let mut faults = Faults::default();
         for manifest in manifests::read_all(&from.files).map_err(|faults| faults.to_string())? {
-            if let Some(mut object) = Object::read(manifest.body) {
-                let namespaced = kinds::of(&object.id.group, &object.id.kind).is_some();
-                if object.id.key.namespace.is_empty() && namespaced {
-                    let namespace = flags.namespace.as_deref().unwrap_or("default");
-                    object.id.key.namespace = namespace.into();
-                    object.meta.namespace = Some(namespace.into());
+            match Object::parse(manifest.body.clone()) {
+                Ok(mut object) => {
+                    let namespaced = kinds::of(&object.id.group, &object.id.kind).is_some();
+                    if object.id.key.namespace.is_empty() && namespaced {
+                        let namespace = flags.namespace.as_deref().unwrap_or("default");
+                        object.id.key.namespace = namespace.into();
+                        object.meta.namespace = Some(namespace.into());
+                    }
+                    world.put(object);
                 }
-                world.put(object);
+                Err((pointer, reason)) => faults.0.push(manifest.fault(pointer, reason)),
             }
+        }
+        if !faults.0.is_empty() {
+            return Err(faults.to_string().into());
         }
         return Ok(Look { world, namespace: flags.namespace.clone(), now });
     }

@@ -126,15 +126,14 @@ fn grouped(nodes: Vec<Node>) -> Vec<Node> {
         let ready = node.ready.map(|ready| format!("{ready:?}"));
         let alike = (node.id.kind.clone(), ready, node.reason.clone());
         let leaf = node.led_to.is_empty() && !node.asked && !node.repeated;
-        match places.get(&alike).and_then(|place| kept.get_mut(*place)).filter(|_| leaf) {
-            Some(first) => first.grouped.push(node.id.key.name.to_string()),
-            None => {
-                if leaf {
-                    places.insert(alike, kept.len());
-                }
-                kept.push(node);
-            }
+        if let Some(first) = places.get(&alike).and_then(|place| kept.get_mut(*place)).filter(|_| leaf) {
+            first.grouped.push(node.id.key.name.to_string());
+            continue;
         }
+        if leaf {
+            places.insert(alike, kept.len());
+        }
+        kept.push(node);
     }
     kept
 }
@@ -156,6 +155,7 @@ fn shown(roots: &[Node], wide: bool, now: Timestamp, screen: &Screen<'_>) -> Str
         let ready = node.ready.map(|ready| format!("{ready:?}")).unwrap_or_default();
         let since = node.since.map(|since| if wide { since.to_string() } else { ago(since, now) });
         let version = node.version.clone().filter(|_| node.grouped.is_empty());
+        let package = node.package.clone().filter(|_| node.grouped.is_empty());
         let mut message = node.message.clone();
         if !node.grouped.is_empty() {
             message = format!("see {}, {}", node.id.key.name, node.grouped.join(", "));
@@ -168,7 +168,7 @@ fn shown(roots: &[Node], wide: bool, now: Timestamp, screen: &Screen<'_>) -> Str
             Cell::from(since.unwrap_or_default()),
         ];
         if wide {
-            row.extend([Cell::from(node.package.clone().unwrap_or_default()), Cell::from(message)]);
+            row.extend([Cell::from(package.unwrap_or_default()), Cell::from(message)]);
         }
         rows.push(row);
     });

@@ -2,6 +2,8 @@
 
 mod follow;
 
+use std::fmt::Write as _;
+
 use api::batch::{job, pod};
 use api::capi::cluster;
 use api::upgrader;
@@ -112,8 +114,8 @@ fn shown(cause: &Cause, now: Timestamp, screen: &Screen<'_>) -> String {
             State::None => String::new(),
             state => format!("  {}{reason}{since}", screen.painted(state, &state.to_string())),
         };
-        text.push_str(&format!("{own}{}{state}\n", cause.id));
-        let mut put = |words: String| text.push_str(&format!("{further}  {words}\n"));
+        let _ = writeln!(text, "{own}{}{state}", cause.id);
+        let mut put = |words: String| writeln!(text, "{further}  {words}").unwrap_or_default();
         // What is to be done is a part of the message already, behind a semicolon; it is said once.
         let tail = cause.unblock.as_deref().map(|unblock| format!("; {unblock}"));
         let message = tail.and_then(|tail| cause.message.strip_suffix(&tail)).unwrap_or(&cause.message);

@@ -2,6 +2,7 @@
 //! unknown fields and entries that have the same key, beside it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value, json};
@@ -76,10 +77,10 @@ pub(super) fn named(pointer: &str) -> String {
     let mut path = String::new();
     for part in pointer.split('/').skip(1) {
         if part.parse::<usize>().is_ok() {
-            path.push_str(&format!("[{part}]"));
+            let _ = write!(path, "[{part}]");
         } else {
             let dot = if path.is_empty() { "" } else { "." };
-            path.push_str(&format!("{dot}{}", part.replace("~1", "/").replace("~0", "~")));
+            let _ = write!(path, "{dot}{}", part.replace("~1", "/").replace("~0", "~"));
         }
     }
     path

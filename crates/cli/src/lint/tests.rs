@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it cannot go on")]
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::*;
@@ -41,7 +42,7 @@ fn what_a_server_refuses_fails() {
     for (file, faults) in all {
         assert!(!faults.is_empty(), "{file} passes");
         for fault in faults {
-            text.push_str(&format!("{file}:{}: {}\n", fault.line, fault.reason));
+            writeln!(text, "{file}:{}: {}", fault.line, fault.reason).unwrap();
         }
     }
     insta::assert_snapshot!("refused", text);

@@ -1,5 +1,6 @@
 //! What led to what, by names, labels and annotations alone: those survive `clusterctl move`, uids do not.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use api::batch::job;
@@ -187,12 +188,14 @@ fn source_of(row: &SyncerRow, object: &Object) -> Option<Id> {
     Some(Id::new(group, kind, object.id.key.sibling(name)))
 }
 
+type Place = (bool, Reverse<Option<(u64, u64, u64)>>, Id);
+
 /// The order of siblings: a Job before what its image led to, newer images first, then by name.
-fn place(world: &World, id: &Id) -> (bool, std::cmp::Reverse<Option<(u64, u64, u64)>>, Id) {
+fn place(world: &World, id: &Id) -> Place {
     let version = world.get(id).filter(|object| object.id.is(machine_image::KIND)).and_then(version);
     let version = version.and_then(|text| KubernetesVersion::parse_lenient(&text).ok());
     let numbers = version.map(|version| (version.major(), version.minor(), version.patch()));
-    (!id.is(job::KIND), std::cmp::Reverse(numbers), id.clone())
+    (!id.is(job::KIND), Reverse(numbers), id.clone())
 }
 
 /// The version that an object stands for.

@@ -32,7 +32,7 @@ fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, way: &mut Vec<Id>) ->
     let Some(object) = world.get(id) else { return unseen(id) };
     let mut cause = Cause::new(id, state::of(object));
     if !seen.insert(id.clone()) {
-        cause.message = "see above".to_owned();
+        "see above".clone_into(&mut cause.message);
         cause.unblock = None;
         return cause;
     }
@@ -45,7 +45,8 @@ fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, way: &mut Vec<Id>) ->
         cause.causes = causes.iter().take(MOST).map(|id| follow(world, id, seen, way)).collect();
         way.pop();
         if more > 0 {
-            cause.message = format!("{} (and {more} more causes)", cause.message).trim().to_owned();
+            let told = format!("{} (and {more} more causes)", cause.message);
+            told.trim().clone_into(&mut cause.message);
         }
     }
     cause
@@ -55,7 +56,8 @@ fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, way: &mut Vec<Id>) ->
 fn unseen(id: &Id) -> Cause {
     let looked_at = crate::kinds::of(&id.group, &id.kind).is_some();
     let mut cause = Cause::new(id, Standing::unknown());
-    cause.message = if looked_at { "it was not found" } else { "it is not looked at" }.to_owned();
+    let told = if looked_at { "it was not found" } else { "it is not looked at" };
+    told.clone_into(&mut cause.message);
     cause
 }
 
