@@ -62,6 +62,8 @@ struct Shelf {
 struct Content {
     /// By path, without a leading slash, such as `v1.36/deb/Packages`.
     shelves: BTreeMap<String, Shelf>,
+    /// The `Authorization` without which the answer is 401.
+    authorization: Option<String>,
     requests: Vec<Request>,
 }
 
@@ -111,6 +113,16 @@ impl PackageRepository {
         self.content().shelves.entry(path.trim_matches('/').to_owned()).or_default().body = body.into();
     }
 
+    /// The index of a folder as it is now, for whoever signs it.
+    pub fn index(&self, folder: &str) -> Bytes {
+        self.content().shelves.get(&packages(folder)).map(|shelf| shelf.body.clone()).unwrap_or_default()
+    }
+
+    /// From now on whoever does not send this `Authorization` is answered 401.
+    pub fn protect(&self, authorization: &str) {
+        self.content().authorization = Some(authorization.to_owned());
+    }
+
     /// From now on the folder's index is not served, but this.
     pub fn misbehave(&self, folder: &str, how: Misbehaviour) {
         self.content().shelves.entry(packages(folder)).or_default().misbehaviour = Some(how);
@@ -149,12 +161,18 @@ fn locked(content: &Mutex<Content>) -> MutexGuard<'_, Content> {
 
 async fn answer(State(content): State<Arc<Mutex<Content>>>, uri: Uri, headers: HeaderMap) -> Response {
     let asked = headers.get(header::IF_NONE_MATCH).and_then(|tag| tag.to_str().ok());
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let response = {
         let mut content = locked(&content);
-        let response = content.shelves.get(uri.path().trim_matches('/')).map_or_else(
-            || Some(plain(StatusCode::NOT_FOUND, Body::from("no such file\n"))),
-            |shelf| shelf.answer(asked),
-        );
+        let response = if content.authorization.is_some() && content.authorization.as_deref() != authorization
+        {
+            Some(plain(StatusCode::UNAUTHORIZED, Body::from("who are you?\n")))
+        } else {
+            content.shelves.get(uri.path().trim_matches('/')).map_or_else(
+                || Some(plain(StatusCode::NOT_FOUND, Body::from("no such file\n"))),
+                |shelf| shelf.answer(asked),
+            )
+        };
         let status = response.as_ref().map_or(0, |response| response.status().as_u16());
         let path = uri.path().to_owned();
         content.requests.push(Request { path, conditional: asked.is_some(), status });

@@ -22,7 +22,7 @@ const INWARDS: &[(&str, &[&str])] = &[
     ("cli", &["api", "chain", "domain", "manager", "runtime", "sim"]),
     ("controlplane", &[]),
     ("testkit", &["api", "domain", "runtime"]),
-    ("xtask", &["api", "domain", "manager", "runtime"]),
+    ("xtask", &["api", "chain", "domain", "manager", "runtime"]),
     (
         "e2e",
         &["api", "chain", "controlplane", "cli", "domain", "manager", "runtime", "sim", "sources", "testkit"],

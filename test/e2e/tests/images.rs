@@ -1,5 +1,5 @@
 //! Machine images and what they are made of, on a real API server with real Jobs and without Cluster API: the builds, the image
-//! ids, and sources of any kind.
+//! ids, sources of any kind, and one that asks who comes and signs what it has.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "each test program uses a part of it")]
@@ -7,5 +7,6 @@ mod given;
 
 mod images {
     mod jobs;
+    mod signed;
     mod sources;
 }

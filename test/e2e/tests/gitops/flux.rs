@@ -33,6 +33,10 @@ pub(super) async fn before_our_write(objects: &Objects) {
     assert_eq!(owners(&created, VERSION), [FLUX_OWNS]);
     let refused = apply(in_git(name, None)).await.unwrap_err().to_string();
     assert!(refused.contains("spec.topology.version: Required value"), "{refused}");
+    let mut version_only = in_git(name, None);
+    version_only["spec"]["topology"]["version"] = IN_GIT.0.into();
+    let would_be = objects.apply(&cluster::KIND, FLUX.dry(), &version_only).await.unwrap();
+    assert_eq!(set(&would_be), (IN_GIT.0, ""), "the image would be lost");
 
     hand_over(objects, name, IN_GIT).await;
     let left = apply(in_git(name, None)).await.unwrap();
