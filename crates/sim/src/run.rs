@@ -152,8 +152,9 @@ impl World {
                     cluster: name,
                     message: reason
                         .as_ref()
-                        .map(|(_, m)| m.as_str().into())
-                        .filter(|m: &Box<str>| !m.is_empty()),
+                        .map(|(_, m)| m.as_str())
+                        .filter(|m| !m.is_empty())
+                        .map(Box::from),
                     reason: reason.map(|(reason, _)| reason.into()),
                 }
             })

@@ -7,3 +7,6 @@ pub(crate) mod patch;
 pub(crate) mod selector;
 pub(crate) mod server;
 pub(crate) mod write;
+
+#[cfg(test)]
+mod tests;

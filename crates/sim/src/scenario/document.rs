@@ -47,7 +47,7 @@ pub(super) fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> R
         for (number, Document { line, text }) in documents(text).into_iter().enumerate() {
             let document = number + 1;
             let wrong = |reason: String| ReadError { file: file.to_owned(), document, line, reason };
-            let object: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+            let object: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(first_line(&error)))?;
             if object.is_null() {
                 continue;
             }
@@ -74,6 +74,13 @@ pub(super) fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> R
         wire.fill(&mut scenario).map_err(wrong)?;
     }
     Ok(scenario)
+}
+
+/// Without the picture of the text that follows; its lines are counted from the document's first.
+fn first_line(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    format!("no YAML: {}", line.trim_start_matches("error: "))
 }
 
 fn check(object: &Value) -> Result<(), String> {

@@ -115,7 +115,9 @@ impl Scenario {
         match object {
             Value::Object(mut fields) if is_list && fields.get("items").is_some_and(Value::is_array) => {
                 if let Some(Value::Array(items)) = fields.remove("items") {
-                    items.into_iter().for_each(|item| self.add(item));
+                    for item in items {
+                        self.add(item);
+                    }
                 }
             }
             object => self.objects.push(object),

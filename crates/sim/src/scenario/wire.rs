@@ -225,6 +225,9 @@ impl EventWire {
             found.push(Happening::RebuildImage { key: NameWire { namespace, name }.read(), id });
         }
         found.extend(self.restart.map(|_| Happening::Restart));
+        if let Some(Happening::Outage { .. } | Happening::Back(_)) = found.last() {
+            by = REPOSITORY;
+        }
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (Some(happening), None) => Ok((at, self.by.unwrap_or_else(|| by.into()), happening)),

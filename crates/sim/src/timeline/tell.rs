@@ -157,9 +157,12 @@ fn found(before: &Value, after: &Value, lines: &mut Vec<String>) {
         return;
     }
     let rest = added.len().saturating_sub(NAMED);
-    let newest = &added[rest..];
-    let more = if rest == 0 { String::new() } else { format!("{rest} versions up to ") };
-    lines.push(format!("lists {more}{}", newest.join(", ")));
+    let newest = added[rest..].join(", ");
+    lines.push(if rest == 0 {
+        format!("lists {newest}")
+    } else {
+        format!("lists {} more versions, the last of them {newest}", added.len())
+    });
 }
 
 /// What our kinds say of themselves: done, waiting, or failed, and why.

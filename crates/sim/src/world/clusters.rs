@@ -1,7 +1,7 @@
 //! What Cluster API knows of each Cluster: the machines it has, the version and variables they were made with, and what its
 //! webhook refuses (Cluster API 1.14).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use api::capi::{GROUP, cluster, cluster_class};
@@ -90,14 +90,14 @@ impl State {
 pub(crate) struct Clusters {
     pub(crate) states: BTreeMap<ObjectKey, State>,
     /// Clusters whose machines are not replaced.
-    pub(crate) stalled: BTreeMap<ObjectKey, ()>,
+    pub(crate) stalled: BTreeSet<ObjectKey>,
     pub(crate) rolls: u64,
     roll: Roll,
 }
 
 impl Clusters {
     pub(crate) fn new(roll: Roll) -> Self {
-        Self { states: BTreeMap::new(), stalled: BTreeMap::new(), rolls: 0, roll }
+        Self { states: BTreeMap::new(), stalled: BTreeSet::new(), rolls: 0, roll }
     }
 
     /// How long one machine takes.

@@ -55,7 +55,12 @@ impl World {
             }
             Happening::FailBuilds(count) => {
                 self.builds.failing = count;
-                self.tell(actor, super::JOB, format!("the next {count} to end will fail"));
+                let what = match count {
+                    0 => "builds succeed again".to_owned(),
+                    1 => "the next build to end will fail".to_owned(),
+                    _ => format!("the next {count} builds to end will fail"),
+                };
+                self.tell(actor, super::JOB, what);
             }
             Happening::Outage { source, error } => {
                 let Some(part) = self.url_part(&source) else { return };

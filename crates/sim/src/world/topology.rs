@@ -42,7 +42,7 @@ impl World {
         let Some(id) = self.catalogue.of_kind(GROUP, cluster::KIND.kind) else { return };
         let Some(cluster) = self.objects.get(id, key).map(|entry| entry.value.clone()) else { return };
         let Some(mut state) = self.clusters.states.remove(key) else { return };
-        if state.roll == Some(roll) && !self.clusters.stalled.contains_key(key) {
+        if state.roll == Some(roll) && !self.clusters.stalled.contains(key) {
             state.roll = None;
             if state.provisioned {
                 replace_one(&mut state.groups);
@@ -64,7 +64,7 @@ impl World {
     /// Has the next machine replaced in a while, if one is left.
     fn go_on(&mut self, key: &ObjectKey, state: &mut State) {
         let left = state.is_rolling() || !state.provisioned;
-        if left && state.roll.is_none() && !self.clusters.stalled.contains_key(key) {
+        if left && state.roll.is_none() && !self.clusters.stalled.contains(key) {
             self.clusters.rolls += 1;
             let roll = self.clusters.rolls;
             state.roll = Some(roll);
@@ -92,7 +92,7 @@ impl World {
     /// Machines of a Cluster are not replaced any more, or again.
     pub(crate) fn stall(&mut self, key: &ObjectKey, stalled: bool) {
         if stalled {
-            self.clusters.stalled.insert(key.clone(), ());
+            self.clusters.stalled.insert(key.clone());
         } else {
             self.clusters.stalled.remove(key);
             self.later(0, Due::Topology(key.clone()));
