@@ -23,6 +23,8 @@ use keyring::Keyring;
 
 /// Name of the file.
 const FILE: &str = "InRelease";
+/// Most signatures of one file. Debian's own have three.
+const MOST_SIGNATURES: usize = 16;
 const BEGIN: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
 
 /// A list that was verified.
@@ -73,6 +75,9 @@ impl Signed {
         }
         let (message, _) = CleartextSignedMessage::from_string(text)
             .map_err(|_| invalid("it is damaged, cut short, or followed by more text"))?;
+        if message.signatures().len() > MOST_SIGNATURES {
+            return Err(invalid("there are too many signatures"));
+        }
         let signed = message.signed_text();
         let mut best: Option<Release> = None;
         let mut why = "it is not by the key that is trusted";

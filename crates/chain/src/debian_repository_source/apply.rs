@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::object::ObjectKey;
+use domain::verdict::one_line;
 use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::request::{Place, Shell};
@@ -76,13 +77,13 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fetch { target, part, validators, .. } = match self {
             Self::Read(Read { reference, .. }) => {
-                return write!(f, "read {} {}", reference.kind().kind, reference.name);
+                return write!(f, "read {} {}", reference.kind().kind, one_line(&reference.name));
             }
             Self::Fetch(fetch) => fetch,
         };
         let url = target.url(*part);
-        let url = url.split(['?', '#']).next().unwrap_or_default();
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let url = one_line(url.split(['?', '#']).next().unwrap_or_default());
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", &url));
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let host = authority.rsplit('@').next().unwrap_or_default();
         write!(f, "fetch {scheme}://{host}/{path}")?;

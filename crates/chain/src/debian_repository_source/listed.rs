@@ -14,6 +14,9 @@ use super::trust::Distrust;
 
 /// Most versions that are listed: the newest. Kubernetes has published some seven hundred in all.
 const MOST_VERSIONS: usize = 5_000;
+/// Longest version that counts, and longest text of a package that is told: no schema takes more, and a status that the
+/// server refuses would never be written again.
+const LONGEST: usize = 256;
 
 impl Observed {
     /// What the last good answer of an index said.
@@ -30,16 +33,17 @@ impl Observed {
             .keys()
             .filter_map(good)
             .flat_map(|contents| contents.versions.iter().map(|one| one.version.clone()))
+            .filter(|version| version.to_string().len() <= LONGEST)
             .collect();
-        let written = &self.source.status.versions;
+        let written = self.source.status.versions.iter().filter(|version| version.len() <= LONGEST);
         if found.is_empty() {
-            return written.clone();
+            return written.cloned().collect();
         }
         let stays = |version: &KubernetesVersion| {
             let part = Part(Some(Minor::from(version)));
             self.known().contains(&part) && good(&part).is_none()
         };
-        let written = written.iter().filter_map(|text| KubernetesVersion::parse_strict(text).ok());
+        let written = written.filter_map(|text| KubernetesVersion::parse_strict(text).ok());
         texts(found.into_iter().chain(written.filter(stays)).collect())
     }
 
@@ -69,7 +73,7 @@ impl Observed {
             .collect();
         let entry = |version: &str| {
             let before = known.get(version);
-            let package = packages.get(version).map(|package| Box::from(*package));
+            let package = packages.get(version).map(|package| package.chars().take(LONGEST).collect());
             let new = || (!is_old(version)).then(|| whole_seconds(now));
             PackageOf {
                 version: version.into(),

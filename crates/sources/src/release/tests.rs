@@ -125,6 +125,20 @@ fn every_other_signature_is_refused_and_says_why() {
     }
 }
 
+/// Each signature is tried with each key, so somebody could keep us busy with a file full of them.
+#[test]
+fn only_so_many_signatures_are_tried() {
+    let mut signer = signer(1);
+    let key = signer.public_key().unwrap();
+    let text = signer.sign(&body()).unwrap();
+    let (message, _) = CleartextSignedMessage::from_string(&text).unwrap();
+    let [signature] = message.signatures() else { panic!("one signature") };
+    let many =
+        CleartextSignedMessage::new_many(&body(), |_| Ok(vec![signature.signature.clone(); 17])).unwrap();
+    let text = many.to_armored_string(pgp::ArmorOptions::default()).unwrap();
+    assert!(verify(&text, &key).unwrap_err().ends_with("there are too many signatures"));
+}
+
 #[test]
 fn what_is_signed_must_be_a_release_with_times_that_can_be_read() {
     let mut signer = signer(1);
@@ -209,4 +223,22 @@ fn a_key_that_is_none_is_named_and_not_shown() {
         assert!(error.starts_with("the public key cannot be used: "), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }
+}
+
+/// As GnuPG writes it, and repositories have it: the key certifies only, a subkey signs.
+#[test]
+fn a_signing_subkey_of_gnupg_is_believed_and_a_revoked_key_is_not() {
+    let text = include_str!("../../fixtures/gnupg-subkey.InRelease");
+    let key = include_bytes!("../../fixtures/gnupg-subkey.asc");
+    let signed = verify(text, key).unwrap();
+    assert_eq!(
+        signed.release.key_expires.map(|time| time.to_string()).as_deref(),
+        Some("2036-01-01T00:00:00Z")
+    );
+    assert_eq!(signed.release.date.map(|time| time.to_string()).as_deref(), Some("2026-11-21T10:00:00Z"));
+    assert!(signed.check("Packages").is_ok());
+    let error = verify(text, include_bytes!("../../fixtures/gnupg-revoked.asc")).unwrap_err();
+    assert!(error.ends_with("the key that is trusted was revoked"), "{error}");
+    let error = verify(include_str!("../../fixtures/gnupg-sha1.InRelease"), key).unwrap_err();
+    assert!(error.ends_with("it is made with a hash that is not secure"), "{error}");
 }

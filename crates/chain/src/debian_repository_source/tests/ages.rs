@@ -82,3 +82,15 @@ fn the_newest_five_hundred_are_kept() {
     assert_eq!((list.len(), &list[0]["version"]), (500, &json!("v1.27.100")));
     assert_eq!(story.pass(at(100), good(&names)).0, Report::default(), "what fell off does not come back");
 }
+
+#[test]
+fn what_is_longer_than_the_schema_takes_is_left_out_or_cut() {
+    let long = format!("v1.27.1-{}", "a".repeat(300));
+    let mut answer = good(&["v1.27.0", &long]);
+    let Ok(Fetched::Fresh { index, .. }) = &mut answer else { panic!("{answer:?}") };
+    index.versions[0].package = "ä".repeat(300).into();
+    let mut story = Story::new(json!({"url": URL}));
+    story.pass(at(0), answer);
+    assert_eq!(story.versions(), "v1.27.0");
+    assert_eq!(story.object["status"]["packages"], json!([{"version": "v1.27.0", "package": "ä".repeat(256)}]));
+}

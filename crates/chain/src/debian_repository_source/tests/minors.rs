@@ -1,5 +1,7 @@
 //! One source for every minor.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const EVERY: &str = "https://packages.example/v{minor}/deb/Packages";
@@ -213,4 +215,49 @@ fn a_request_reads_every_minor_again() {
     assert_eq!(story.asked, ["1.34", "1.35", "1.36", "1.37"].map(asked), "whether or not they changed");
     story.run(at(11));
     assert_eq!(story.asked, Vec::<String>::new());
+}
+
+proptest! {
+    /// Whatever each minor answers: no index is asked for twice within five seconds, no version vanishes, and a source is
+    /// either ready or says why not.
+    #[test]
+    fn no_minor_is_hammered_and_no_list_lost(
+        rounds in proptest::collection::vec((proptest::collection::vec(0..6_u8, 5), 1..200_i64), 1..25),
+        restart in 0..25_usize,
+    ) {
+        let mut story = three();
+        let (mut now, mut before) = (0, story.versions());
+        let mut last = BTreeMap::<String, i64>::new();
+        for (round, (answers, step)) in rounds.into_iter().enumerate() {
+            now += step;
+            for (minor, answer) in (34..39).zip(answers) {
+                let list = [format!("v1.{minor}.0"), format!("v1.{minor}.1")];
+                let list: Vec<&str> = list.iter().map(String::as_str).collect();
+                let outcome = match answer {
+                    0 => good(&list),
+                    1 => Ok(Fetched::NotModified),
+                    2 => nothing(Index::default()),
+                    3 => Err(FetchError::NotFound { status: 404 }),
+                    4 => forbidden(),
+                    _ => Err(FetchError::Timeout),
+                };
+                story.serve(&format!("1.{minor}"), outcome);
+            }
+            if round == restart {
+                story.restart();
+                last.clear();
+            }
+            let (_, decided) = story.run(at(now));
+            for step in &story.asked {
+                let url = step.trim_end_matches(" if it changed").to_owned();
+                if let Some(before) = last.insert(url, now) {
+                    prop_assert!(now - before >= 5, "{step}");
+                }
+            }
+            let after = story.versions();
+            prop_assert!(before.split(' ').all(|version| after.contains(version)), "{before} -> {after}");
+            prop_assert!(decided.starts_with("done") || decided.starts_with("failed: "), "{decided}");
+            before = after;
+        }
+    }
 }

@@ -85,10 +85,8 @@ impl Story {
 
     fn written(&mut self, observed: &Observed, verdict: &Verdict<Step, Reason>, now: Timestamp) -> Report {
         let report = self.room.report(observed, verdict, now);
-        if let Some(Value::Object(patch)) = &report.status {
-            for (field, value) in patch {
-                self.object["status"][field] = value.clone();
-            }
+        if let Some(patch) = &report.status {
+            merge(&mut self.object["status"], patch);
         }
         report
     }
@@ -128,6 +126,23 @@ impl Story {
 
     fn restart(&mut self) {
         self.memory = Memory::default();
+    }
+}
+
+/// As the server does it, by RFC 7386.
+fn merge(into: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *into = patch.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (name, value) in fields {
+        match value {
+            Value::Null => drop(into.as_object_mut().and_then(|object| object.remove(name))),
+            value => merge(&mut into[name], value),
+        }
     }
 }
 
