@@ -137,7 +137,7 @@ fn talking(path: &Path) -> Vec<String> {
         let stands = |talk: &str| {
             line.match_indices(talk).any(|(at, _)| {
                 let next = line[at + talk.len()..].chars().next();
-                !talk.ends_with(char::is_alphabetic) || !next.is_some_and(|next| next.is_alphanumeric())
+                !talk.ends_with(char::is_alphabetic) || !next.is_some_and(char::is_alphanumeric)
             })
         };
         let talk = TALK.iter().find(|talk| stands(talk))?;

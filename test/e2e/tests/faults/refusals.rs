@@ -87,7 +87,7 @@ async fn refusal(objects: &Objects, version: &str) -> String {
 async fn two_minors(objects: &Objects) {
     waits(objects, "NoImageForHop", ROLLED_WITHIN).await;
     objects
-        .await_event(UPGRADER, ("Normal", "NoImageForHop", "v1.36 must come first"), WITHIN)
+        .await_event(UPGRADER, ("Normal", "NoImageForHop", "comes v1.36, which is outside v1.37.x"), WITHIN)
         .await
         .unwrap();
     let words = refusal(objects, "v1.37.0").await;
