@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
-use crate::verdict::{Reason, Then};
+use crate::verdict::{Reason, Then, one_line};
 
 /// `Ready`: valid, resolved, nothing failed.
 pub const READY: &str = "Ready";
@@ -132,7 +132,7 @@ pub fn settle(present: &[Condition], wanted: Vec<Wanted>, generation: i64, now: 
                 observed_generation: Some(generation),
                 last_transition_time: before.map_or(now, |before| before.last_transition_time),
                 reason: Cow::Borrowed(wanted.reason),
-                message: truncated(wanted.message).into(),
+                message: truncated(one_line(&wanted.message).into_owned()).into(),
             }
         })
         .collect();
@@ -219,6 +219,17 @@ mod tests {
         let failed = Then::Failed(Because::new(Why::Invalid, "no"));
         let changed = settle(&same, of(Shape::ReadyOnly, &failed, ("", "")), 2, at(30));
         assert_eq!(changed[0].last_transition_time, at(30));
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        let list = settle(
+            &[],
+            of(Shape::ReadyOnly, &Then::<Why>::Done, ("A", "image a\nb")),
+            1,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(&*list[0].message, "image a b");
     }
 
     #[test]

@@ -112,8 +112,23 @@ macro_rules! reasons {
     };
 }
 
-/// Why an object is not done. Its `Display` is the text of the condition and of the Event; it holds no time, attempt or
-/// resourceVersion, so that it only changes when the matter changes.
+/// A text for people on one line, whatever it quotes: what breaks a line is a space, and what may steer a terminal is
+/// shown as unreadable.
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    let breaks = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    if !text.contains(breaks) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|character| match character {
+        _ if !breaks(character) => character,
+        _ if character.is_whitespace() => ' ',
+        _ => char::REPLACEMENT_CHARACTER,
+    });
+    Cow::Owned(shown.collect())
+}
+
+/// Why an object is not done. Its `Display` is the text of the condition and of the Event, on one line; it holds no time,
+/// attempt or resourceVersion, so that it only changes when the matter changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Because<R> {
     /// The word for it.
@@ -158,12 +173,12 @@ impl<R> Because<R> {
 
 impl<R> fmt::Display for Because<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        f.write_str(&one_line(&self.message))?;
         if let Some(object) = &self.blocked_by {
-            write!(f, " ({object})")?;
+            write!(f, " ({})", one_line(&object.to_string()))?;
         }
         if let Some(hint) = &self.unblock {
-            write!(f, "; {hint}")?;
+            write!(f, "; {}", one_line(hint))?;
         }
         Ok(())
     }
@@ -358,6 +373,16 @@ mod tests {
             .blocked_by(ObjectRef::named(plans, ObjectKey::new("ns", "plan")))
             .unblock("publish one");
         assert_eq!(because.to_string(), "no image yet (Plan ns/plan); publish one");
+    }
+
+    #[test]
+    fn because_is_one_line_whatever_it_quotes() {
+        let plans = Kind { group: "example.org", versions: &["v1"], kind: "Plan", plural: "plans" };
+        let because = Because::new(Why::Invalid, "denied:\r\nno\u{1b}[31m")
+            .blocked_by(ObjectRef::named(plans, ObjectKey::new("ns", "a\nb")))
+            .unblock("ask\u{2028}twice");
+        assert_eq!(because.to_string(), "denied:  no\u{fffd}[31m (Plan ns/a b); ask twice");
+        assert!(matches!(one_line("Straße 🚢"), Cow::Borrowed("Straße 🚢")));
     }
 
     #[test]

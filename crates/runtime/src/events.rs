@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::name;
 use domain::object::{Kind, ObjectRef};
-use domain::verdict::Note;
+use domain::verdict::{Note, one_line};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ fn body(teller: &Teller<'_>, note: &Note, now: Timestamp) -> Value {
         "action": word.unwrap_or(note.reason),
         "reason": note.reason,
         "type": note.severity.name(),
-        "note": cut(&note.message),
+        "note": cut(&one_line(&note.message)),
         "regarding": reference(regarding),
     });
     if let Some(related) = &note.related {
