@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::reference::ObjectReference;
 use crate::schema::{self, Conditions};
-use crate::wire::{Own, filled};
+use crate::wire::{Own, Written, filled};
 
 /// The kind.
 pub const KIND: Kind = super::kind("ClusterClassClusterUpgrader", "clusterclassclusterupgraders");
@@ -206,7 +206,7 @@ pub struct UpgraderRow {
     /// The annotation [`LAST_SET_ANNOTATION`]; `None` where it is absent or cannot be read.
     pub last_set: Option<LastSet>,
     /// What was last written.
-    pub status: Status,
+    pub status: Written<Status>,
 }
 
 impl UpgraderRow {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::interval::Interval;
 use crate::schema::{self, Conditions, Rule};
-use crate::wire::{Own, filled, text};
+use crate::wire::{Own, Written, filled, text};
 
 /// The kind.
 pub const KIND: Kind = super::kind("DebianRepositorySource", "debianrepositorysources");
@@ -279,7 +279,7 @@ pub struct SourceRow {
     /// The annotation [`REQUESTED_AT_ANNOTATION`].
     pub requested_at: Option<Box<str>>,
     /// What was last written.
-    pub status: Status,
+    pub status: Written<Status>,
 }
 
 impl Row for SourceRow {

@@ -13,7 +13,7 @@ use crate::pod_template::{Containers, PodSpec, containers};
 use crate::reference::ObjectReference;
 use crate::schema::{self, Conditions, Rule};
 use crate::selector::Labels;
-use crate::wire::{Own, Part, filled, text};
+use crate::wire::{Own, Part, Written, filled, text};
 
 /// The kind.
 pub const KIND: Kind = super::kind("MachineImage", "machineimages");
@@ -177,7 +177,7 @@ pub struct MachineImageRow {
     /// The annotation [`clusterctl::BLOCK_MOVE_ANNOTATION`] is set.
     pub blocks_move: bool,
     /// What was last written.
-    pub status: Status,
+    pub status: Written<Status>,
 }
 
 /// The fields of the spec that are read.

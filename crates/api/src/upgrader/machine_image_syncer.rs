@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::interval::Interval;
 use crate::reference::ObjectReference;
 use crate::schema::{self, Conditions};
-use crate::wire::Own;
+use crate::wire::{Own, Written};
 
 /// The kind.
 pub const KIND: Kind = super::kind("MachineImageSyncer", "machineimagesyncers");
@@ -205,7 +205,7 @@ pub struct SyncerRow {
     /// `spec.retention`.
     pub retention: Option<Retention>,
     /// What was last written.
-    pub status: Status,
+    pub status: Written<Status>,
 }
 
 impl Row for SyncerRow {

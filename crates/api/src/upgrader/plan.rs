@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::reference::ObjectReference;
 use crate::schema::{self, Conditions};
 use crate::selector::LabelSelector;
-use crate::wire::{Own, text};
+use crate::wire::{Own, Written, text};
 
 /// The kind.
 pub const KIND: Kind = super::kind("Plan", "plans");
@@ -127,7 +127,7 @@ pub struct PlanRow {
     /// `spec.maxConcurrent`.
     pub max_concurrent: Option<u32>,
     /// What was last written.
-    pub status: Status,
+    pub status: Written<Status>,
 }
 
 impl Row for PlanRow {

@@ -45,7 +45,10 @@ spec: {url: 'https://example.org/Packages', architecture: '', interval: 10m}
 status: {lastHandledRequest: before, observedGeneration: 3, conditions: null, versions: null}");
     assert_eq!((row.malformed, row.architecture, row.requested_at), (None, None, text("now")));
     assert_eq!(row.interval.map(|interval| interval.as_secs()), Some(600));
-    assert_eq!((row.status.last_handled_request, row.status.observed_generation), (text("before"), Some(3)));
+    assert_eq!(
+        (row.status.last_handled_request.clone(), row.status.observed_generation),
+        (text("before"), Some(3))
+    );
 }
 
 #[test]
@@ -88,7 +91,7 @@ status: {ready: true, phase: Created, jobRef: {apiVersion: batch/v1, kind: Job, 
     assert!(row.blocks_move);
     assert_eq!(references(&row), [("owner", "s1".to_owned()), ("version", "v1.27.6".to_owned())]);
     assert_eq!((row.status.ready, row.status.phase.as_deref()), (Some(true), Some("Created")));
-    assert_eq!(row.status.job_ref.and_then(|job| job.name), text("image-abcde"));
+    assert_eq!(row.status.job_ref.clone().and_then(|job| job.name), text("image-abcde"));
 }
 
 #[test]
@@ -188,7 +191,7 @@ status:
 #[test]
 fn a_malformed_status_counts_as_none() {
     let row: PlanRow = row("metadata: {name: p}\nspec: {versionRange: v1.27.x}\nstatus: {conditions: 7}");
-    assert_eq!((row.malformed, row.status), (None, PlanStatus::default()));
+    assert_eq!((row.malformed, &*row.status), (None, &PlanStatus::default()));
 }
 
 #[test]
@@ -273,4 +276,21 @@ fn a_row_that_did_not_parse_at_all_says_so() {
     let row = PlanRow::malformed(&serde_json::from_value(json!({"name": "p"})).unwrap(), "it is torn");
     assert_eq!(row.malformed.as_deref(), Some("it is torn"));
     assert_eq!(serde_json::from_value::<Value>(json!(null)).unwrap(), Value::Null);
+}
+
+#[test]
+fn a_status_that_cannot_be_read_is_empty_and_serializes_to_what_the_server_has() {
+    let status = |status: &str| {
+        row::<PlanRow>(&format!("metadata: {{name: p}}\nspec: {{versionRange: v1.x}}\nstatus: {status}"))
+            .status
+    };
+    // The schema admits it as a date-time, and it is later than any time that there is.
+    let since = json!({"phase": "X", "waiting": {"reason": "Paused", "since": "9999-12-31T23:59:59Z"}});
+    let unreadable = status(&since.to_string());
+    assert_eq!((unreadable.phase.as_deref(), unreadable.waiting.as_ref()), (None, None));
+    assert_eq!(serde_json::to_value(&unreadable).unwrap(), since);
+    let readable = status("{phase: X, path: null}");
+    assert_eq!(readable.phase.as_deref(), Some("X"));
+    assert_eq!(serde_json::to_value(&readable).unwrap(), json!({"phase": "X"}));
+    assert_eq!(status("null"), status("{}"));
 }
