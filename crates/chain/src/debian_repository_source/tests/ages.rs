@@ -92,5 +92,8 @@ fn what_is_longer_than_the_schema_takes_is_left_out_or_cut() {
     let mut story = Story::new(json!({"url": URL}));
     story.pass(at(0), answer);
     assert_eq!(story.versions(), "v1.27.0");
-    assert_eq!(story.object["status"]["packages"], json!([{"version": "v1.27.0", "package": "ä".repeat(256)}]));
+    assert_eq!(
+        story.object["status"]["packages"],
+        json!([{"version": "v1.27.0", "package": "ä".repeat(256)}])
+    );
 }
