@@ -22,6 +22,10 @@ use super::memory::{Clocks, Live, READ_AGAIN, Read};
 /// How long no machine may have moved before it is told why.
 const LINGERS: Duration = Duration::from_secs(5 * 60);
 
+/// What lets deferred groups go on.
+const UNDEFER: &str = "remove the annotation topology.cluster.x-k8s.io/defer-upgrade or hold-upgrade-sequence of those groups \
+                       in spec.topology";
+
 /// A live read without which it cannot be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lacking {
@@ -197,7 +201,11 @@ fn unreconciled(cluster: &ClusterRow, current: &KubernetesVersion) -> Option<Bec
     };
     let message =
         if words.is_empty() { format!("TopologyReconciled is false: {}", told.reason) } else { words };
-    Some(Because::new(reason, message).blocked_by(ObjectRef::of(cluster::KIND, &cluster.meta)))
+    let because = Because::new(reason, message).blocked_by(ObjectRef::of(cluster::KIND, &cluster.meta));
+    Some(match reason {
+        Reason::UpgradeDeferred => because.unblock(UNDEFER),
+        _ => because,
+    })
 }
 
 /// What still moves although the topology is reconciled: that only means that it was handed on. The workers' counters say

@@ -76,7 +76,7 @@ pub(super) fn target(observed: &Observed) -> Result<Target<'_>, Hindrance> {
         Ok(current) => Ok(Target { cluster, topology, current }),
         Err(error) => {
             let message = format!("spec.topology.version of the Cluster: {error}");
-            Err(stop(Reason::ClusterVersionInvalid, message).into())
+            Err(stop(Reason::ClusterVersionInvalid, message).unblock("correct it").into())
         }
     }
 }
@@ -88,11 +88,13 @@ pub(super) fn cluster(observed: &Observed) -> Result<&ClusterRow, Hindrance> {
         let named = observed.upgrader.meta.key.sibling(&observed.upgrader.cluster_name);
         let because =
             hindrance(Reason::ClusterMissing, "spec.clusterName names a Cluster that does not exist");
-        return Err(because.blocked_by(ObjectRef::named(cluster::KIND, named)).into());
+        let because = because.blocked_by(ObjectRef::named(cluster::KIND, named));
+        return Err(because.unblock("create it, or correct spec.clusterName").into());
     };
     if let Some(error) = &cluster.malformed {
         let because = hindrance(Reason::ClusterMalformed, format!("the Cluster cannot be read: {error}"));
-        return Err(because.blocked_by(ObjectRef::of(cluster::KIND, &cluster.meta)).into());
+        let because = because.blocked_by(ObjectRef::of(cluster::KIND, &cluster.meta));
+        return Err(because.unblock("check that this version of Cluster API is supported").into());
     }
     Ok(cluster)
 }
@@ -128,7 +130,8 @@ pub(super) fn wanted(observed: &Observed) -> Result<Wanted<'_>, Hindrance> {
             Some(_) => "the Plan is being deleted",
             None => "spec.planRef names a Plan that does not exist",
         };
-        return Err(hindrance(Reason::PlanMissing, message).blocked_by(named).into());
+        let because = hindrance(Reason::PlanMissing, message).blocked_by(named);
+        return Err(because.unblock("create it, or correct spec.planRef").into());
     };
     match &observed.asked {
         Some(version) => {

@@ -95,12 +95,14 @@ pub(super) fn class<'a>(
     let Some(class) = &observed.class else {
         let Some(named) = &target.topology.class else {
             let because = hindrance(Reason::ClassMissing, "the Cluster names no ClusterClass");
-            return Err(because.blocked_by(target.object()).into());
+            let because = because.blocked_by(target.object());
+            return Err(because.unblock("name one in spec.topology of the Cluster").into());
         };
         let namespace = named.namespace.as_deref().unwrap_or(&target.cluster.meta.key.namespace);
         let key = ObjectKey::new(namespace, named.name.clone());
         let because = hindrance(Reason::ClassMissing, "the ClusterClass of the Cluster does not exist");
-        return Err(because.blocked_by(ObjectRef::named(cluster_class::KIND, key)).into());
+        let because = because.blocked_by(ObjectRef::named(cluster_class::KIND, key));
+        return Err(because.unblock("create it, or correct spec.topology of the Cluster").into());
     };
     // With a class that is not reconciled Cluster API admits every write, and validates no variable.
     let message = if let Some(error) = &class.malformed {
