@@ -99,6 +99,7 @@ impl World {
     /// Puts in what is there at the start and what is to come; from then on it is told.
     fn prepare(&mut self, scenario: &Scenario) {
         self.load(&scenario.objects);
+        self.stand_in(&scenario.objects);
         let start = scenario.start;
         for (at, version) in &scenario.releases {
             if *at <= start {

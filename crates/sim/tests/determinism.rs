@@ -1,5 +1,10 @@
 //! One seed gives one run: the same requests at the same times, and the same timeline.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at what it cannot go on with, outside of its #[test] functions as well"
+)]
+
 use sim::{Scenario, run};
 
 const EVENTFUL: &str = include_str!("scenarios/killed_in_the_middle.yaml");

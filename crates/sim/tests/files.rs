@@ -1,5 +1,10 @@
 //! Files of scenarios: what is read, and what is wrong with one and where.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at what it cannot go on with, outside of its #[test] functions as well"
+)]
+
 use std::time::Duration;
 
 use sim::{Happening, Roll, Scenario};

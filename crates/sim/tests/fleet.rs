@@ -1,5 +1,10 @@
 //! Many Clusters at once: told by counts, since nobody reads a thousand lines.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at what it cannot go on with, outside of its #[test] functions as well"
+)]
+
 mod given;
 
 use std::collections::{BTreeMap, BTreeSet};

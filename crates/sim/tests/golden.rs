@@ -2,6 +2,11 @@
 //!
 //! A new scenario is a new file. `INSTA_UPDATE=always cargo test -p sim --test golden` writes its timeline.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at what it cannot go on with, outside of its #[test] functions as well"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};

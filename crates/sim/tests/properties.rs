@@ -3,6 +3,11 @@
 //! What is checked is read from the timeline alone, which tells what was written, and by whom. All troubles end within
 //! a day, and a quiet day follows: what then still waits must wait for something that only a person can give.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops at what it cannot go on with, outside of its #[test] functions as well"
+)]
+
 mod given;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,7 +170,10 @@ impl History {
             )],
             Trouble::PauseCluster(number) => {
                 let target = target("Cluster", number);
-                vec![user(begins, Happening::Pause(target.clone())), user(ends, Happening::Unpause(target))]
+                // Again when no freeze can refuse it.
+                let again = user(EVENTFUL * 60, Happening::Unpause(target.clone()));
+                let pause = user(begins, Happening::Pause(target.clone()));
+                vec![pause, user(ends, Happening::Unpause(target)), again]
             }
             Trouble::PauseUpgrader(number) => {
                 let target = target("ClusterClassClusterUpgrader", number);
@@ -288,7 +296,7 @@ impl<'a> Reading<'a> {
         if actor != UPGRADER {
             prop_assert!(hop.is_none());
             let cluster = self.clusters.get_mut(name).unwrap();
-            cluster.image = image.unwrap().to_owned();
+            image.unwrap().clone_into(&mut cluster.image);
             let took = cluster
                 .ours
                 .as_ref()
@@ -305,7 +313,7 @@ impl<'a> Reading<'a> {
         if let Some((_, to)) = hop {
             cluster.leaves = Some(std::mem::replace(&mut cluster.version, to.to_owned()));
         }
-        cluster.image = image.to_owned();
+        image.clone_into(&mut cluster.image);
         cluster.rolls = true;
         cluster.ours = Some((cluster.version.clone(), image.to_owned()));
         if cluster.taken.as_ref() != Some(&plan) {

@@ -83,10 +83,16 @@ impl World {
         }
     }
 
-    fn merge(&mut self, actor: &str, target: &Target, patch: Value) {
+    /// The status is a write of its own, as it is for whoever writes one.
+    fn merge(&mut self, actor: &str, target: &Target, mut patch: Value) {
         let Some((id, key)) = self.resolve(target) else { return };
-        if let Err(refused) = self.patch(actor, id, &key, false, Patch::Merge(patch)) {
-            self.tell(actor, &target.to_string(), format!("write refused: {}", refused.message));
+        let status = patch.as_object_mut().and_then(|fields| fields.remove("status"));
+        let status = status.map(|status| (true, json!({ "status": status })));
+        let rest = patch.as_object().is_none_or(|fields| !fields.is_empty()).then_some((false, patch));
+        for (is_status, patch) in rest.into_iter().chain(status) {
+            if let Err(refused) = self.patch(actor, id, &key, is_status, Patch::Merge(patch)) {
+                self.tell(actor, &target.to_string(), format!("write refused: {}", refused.message));
+            }
         }
     }
 

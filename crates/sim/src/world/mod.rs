@@ -9,8 +9,12 @@ pub(crate) mod clusters;
 pub(crate) mod happen;
 pub(crate) mod made;
 pub(crate) mod releases;
+pub(crate) mod stand_ins;
 pub(crate) mod status;
 pub(crate) mod topology;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -109,7 +113,9 @@ impl World {
             builds: Builds::new(scenario.build),
             releases: Releases::default(),
             rules: Vec::new(),
-            declared: Declared::new(manager::rooms::rules()),
+            declared: Declared::new(
+                manager::rooms::rules().into_iter().chain(manager::rooms::opt_in_rules()),
+            ),
             events: BTreeSet::new(),
             events_end: VecDeque::new(),
             requests: BTreeMap::new(),

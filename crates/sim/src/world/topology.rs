@@ -27,6 +27,9 @@ impl World {
             // What the scenario starts with is there already; what is created later has to be made.
             state.groups = wanted(&cluster);
             state.provisioned = !self.telling;
+            if !self.telling {
+                take_over(&mut state.groups, &cluster["status"]);
+            }
         }
         if state.paused {
             state.roll = None;
@@ -122,6 +125,29 @@ fn wanted(cluster: &Value) -> Vec<Group> {
         }
     }
     groups
+}
+
+/// Machines that an object of the beginning reports at other versions than its topology: a roll that is under way.
+fn take_over(groups: &mut [Group], status: &Value) {
+    for (half, workers) in [("controlPlane", false), ("workers", true)] {
+        let mut machines = groups
+            .iter_mut()
+            .filter(|group| (group.part != Part::ControlPlane) == workers)
+            .flat_map(|group| {
+                let wanted = &group.wanted;
+                group.machines.iter_mut().map(move |machine| (wanted, machine))
+            });
+        for reported in status[half]["versions"].as_array().into_iter().flatten() {
+            let version = reported["version"].as_str().unwrap_or_default();
+            let count =
+                reported["replicas"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+            for (wanted, machine) in machines.by_ref().take(count) {
+                if *version != *wanted.version {
+                    *machine = Template { version: version.into(), variables: Box::default() };
+                }
+            }
+        }
+    }
 }
 
 /// Hands the topology on to the groups. Workers get another version only when the control plane has it everywhere.
