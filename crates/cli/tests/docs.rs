@@ -87,3 +87,20 @@ fn nothing_is_passed_over_in_silence() {
         NOT_RUN.iter().filter(|known| !passed_over.iter().any(|command| command == *known)).collect();
     assert!(stale.is_empty(), "these are in no page any more: {stale:?}");
 }
+
+/// A Simulation on a page is one that can be read.
+#[test]
+fn simulations_of_the_docs_can_be_read() {
+    let mut read = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            if block.contains("kind: Simulation") {
+                let name = page.display().to_string();
+                sim::Scenario::read([(&*name, block)]).unwrap_or_else(|error| panic!("{error}"));
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 0, "no page shows one");
+}

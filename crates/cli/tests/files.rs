@@ -153,3 +153,42 @@ fn what_does_not_parse_is_named_by_file_and_line() {
     assert!(out.contains("objects.yaml:") && out.contains("cannot be parsed"), "{out}");
     assert!(ends_with(&code, 1), "{code}");
 }
+
+/// A minor without an image: the one that is being built is the cause; where there is none, the syncers are.
+#[test]
+fn a_hole_in_a_path_leads_to_who_could_fill_it() {
+    let dump =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/fleet.yaml"))
+            .unwrap();
+    let (out, _) = plain(&dump, "why plan/stable");
+    assert!(out.contains("MachineImage/ubuntu-v1.35.6-9kfxm  Blocked: JobFailed"), "{out}");
+    let without = dump.replace("version: v1.35.6, jobTemplate", "version: v1.37.0-rc.1, jobTemplate");
+    let newest = without.replace("versionPolicy: NewestOfEachMinor", "versionPolicy: Newest");
+    let (out, _) = plain(&without, "why plan/stable");
+    assert!(
+        out.contains("MachineImageSyncer/ubuntu  Done: ImagesExist") && !out.contains("versionPolicy"),
+        "{out}"
+    );
+    let (out, _) = plain(&newest, "why plan/stable");
+    assert!(out.contains("→ it makes an image of the newest version alone: set spec.versionPolicy"), "{out}");
+}
+
+#[test]
+fn a_simulation_says_what_it_cannot_begin_with() {
+    for (arguments, words) in [
+        ("simulate --release v1.37.0", "is not VERSION@TIME"),
+        ("simulate --release 1.x@2d", "--release: "),
+        ("simulate --until never", "--until: \"never\" is no duration"),
+        ("simulate --start 2026-11-21T12:00:00Z --until 2026-11-20T12:00:00Z", "is before the start"),
+    ] {
+        let words_of = arguments.split_whitespace().map(OsString::from);
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/chain.yaml");
+        let all =
+            std::iter::once("kubectl-upgrader".into()).chain(words_of).chain(["-f".into(), example.into()]);
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = cli::run(all, &Surroundings::default(), &mut out, &mut err);
+        let said = String::from_utf8(err).unwrap();
+        assert!(said.contains(words), "{arguments}: {said}");
+        assert!(ends_with(&format!("{code:?}"), 1), "{arguments}");
+    }
+}

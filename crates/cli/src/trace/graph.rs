@@ -131,7 +131,7 @@ impl Graph {
         // Through the plan, where the image is still on its path.
         let of_plan = plan.and_then(|plan| world.get(&plan)).map(Object::row::<PlanRow>);
         let through = of_plan.is_some_and(|plan| {
-            let result = plan.status.machine_image_ref.and_then(|result| result.name);
+            let result = plan.status.machine_image_ref.as_ref().and_then(|result| result.name.clone());
             let mut path = plan.status.path.iter().filter_map(|entry| entry.machine_image.as_ref());
             result.as_ref() == Some(&last.key.name) || path.any(|name| *name == last.key.name)
         });

@@ -7,7 +7,7 @@ use api::capi::cluster;
 use api::selector::Labels;
 use api::upgrader::cluster_upgrader::{self, UpgraderRow};
 use api::upgrader::machine_image::{self, MachineImageRow};
-use api::upgrader::machine_image_syncer::{self, SyncerRow};
+use api::upgrader::machine_image_syncer::{self, SyncerRow, VersionPolicy};
 use api::upgrader::machine_image_template;
 use api::upgrader::plan::{self, PlanRow};
 use domain::range::VersionRange;
@@ -43,6 +43,9 @@ fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, way: &mut Vec<Id>) ->
         let more = causes.len().saturating_sub(MOST);
         way.push(id.clone());
         cause.causes = causes.iter().take(MOST).map(|id| follow(world, id, seen, way)).collect();
+        if object.id.is(plan::KIND) && lacks_minor(&object.row()) {
+            cause.causes.iter_mut().for_each(|cause| hint(world, cause));
+        }
         way.pop();
         if more > 0 {
             let told = format!("{} (and {more} more causes)", cause.message);
@@ -50,6 +53,17 @@ fn follow(world: &World, id: &Id, seen: &mut BTreeSet<Id>, way: &mut Vec<Id>) ->
         }
     }
     cause
+}
+
+/// A syncer that is done, and whose policy is why a minor lacks its image.
+fn hint(world: &World, cause: &mut Cause) {
+    let syncer = world.get(&cause.id).filter(|object| object.id.is(machine_image_syncer::KIND));
+    let row = syncer.map(Object::row::<SyncerRow>).filter(|_| cause.state == State::Done);
+    if row.is_some_and(|row| row.version_policy == VersionPolicy::Newest) {
+        let words =
+            "it makes an image of the newest version alone: set spec.versionPolicy to NewestOfEachMinor";
+        cause.unblock = Some(words.to_owned());
+    }
 }
 
 /// An object that is named and was not read: it is not there, or is of a kind that is not looked at.
@@ -90,7 +104,12 @@ fn causes(world: &World, object: &Object) -> Vec<Id> {
 }
 
 fn lacks_minor(plan: &PlanRow) -> bool {
-    plan.status.path.iter().any(|entry| entry.missing == Some(true))
+    missing_minors(plan).next().is_some()
+}
+
+/// Minors on the path of a plan that have no image, such as `v1.35`.
+fn missing_minors(plan: &PlanRow) -> impl Iterator<Item = &str> {
+    plan.status.path.iter().filter(|entry| entry.missing == Some(true)).map(|entry| &*entry.minor)
 }
 
 /// A Cluster's upgraders, the one that drives it first.
@@ -118,12 +137,13 @@ fn pods_of(world: &World, job: &Object) -> Vec<Id> {
 fn behind_plan(world: &World, object: &Object) -> Vec<Id> {
     let plan: PlanRow = object.row();
     let Ok(range) = plan.version_range.parse::<VersionRange>() else { return Vec::new() };
+    let missing: Vec<&str> = missing_minors(&plan).collect();
     let counts = |object: &&Object| {
         let image: MachineImageRow = object.row();
-        let version = KubernetesVersion::parse_lenient(&image.version).ok();
-        image.id.is_none()
-            && version.is_some_and(|version| range.matches(&version))
-            && plan.selector.matches(&image.labels)
+        let Ok(version) = KubernetesVersion::parse_lenient(&image.version) else { return false };
+        let minor = format!("v{}.{}", version.major(), version.minor());
+        let sought = missing.is_empty() || missing.contains(&&*minor);
+        image.id.is_none() && sought && range.matches(&version) && plan.selector.matches(&image.labels)
     };
     let images = world.within(machine_image::KIND, &object.id.key.namespace).filter(counts);
     let images: Vec<Id> = images.map(|object| object.id.clone()).collect();
