@@ -252,6 +252,28 @@ fn an_object_that_does_not_parse_is_reported_on_itself_and_stops_no_watch() {
     assert_eq!(journal.matching("/widgets/good/status").len(), 1);
 }
 
+/// The words that every set of reasons has, for what any request can meet.
+#[test]
+fn every_trouble_of_a_request_is_told_in_its_word() {
+    let left = "failed calling webhook \"mmachineimage.kb.io\": no endpoints available";
+    let refusals = [
+        ((403, "Forbidden", "parts is forbidden: User \"u\" cannot create resource \"parts\""), "Forbidden"),
+        ((422, "Invalid", "admission webhook \"parts.example.org\" denied the request: no"), "WriteRefused"),
+        (
+            (403, "Forbidden", "ValidatingAdmissionPolicy 'no' denied request: not on a Friday"),
+            "WriteRefused",
+        ),
+        ((500, "InternalError", left), "ForeignWebhook"),
+        ((500, "InternalError", "failed calling webhook \"x.example.org\": refused"), "ApiUnavailable"),
+        ((503, "ServiceUnavailable", "the server is shutting down"), "ApiUnavailable"),
+        ((422, "Invalid", "Part \"a\" is invalid: spec: Required value"), "InternalError"),
+    ];
+    for (refusal, word) in refusals {
+        let journal = run(Script::new().widget("a").refuse_creates(refusal), WidgetRoom, MINUTE);
+        assert_eq!(journal.body_of("/widgets/a/status")["status"]["trouble"], word, "{refusal:?}");
+    }
+}
+
 #[test]
 fn an_answer_that_was_lost_creates_nothing_twice() {
     let journal = run(Script::new().widget("a").lose_answers(1), WidgetRoom, MINUTE * 2);
@@ -285,6 +307,7 @@ fn a_process_whose_renewals_stopped_writes_nothing_more() {
 fn a_dry_run_says_what_it_would_do_and_does_not_do_it() {
     let journal = run(Script::new().widget("a").dry_run(), WidgetRoom, MINUTE);
     assert!(journal.parts.is_empty(), "{:#?}", journal.lines);
+    assert!(journal.writes().is_empty(), "a status without conditions: {:#?}", journal.lines);
 }
 
 #[test]

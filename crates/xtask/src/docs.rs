@@ -31,16 +31,20 @@ macro_rules! lines {
 }
 
 fn reasons() -> String {
+    let soon = upgrader::debian_repository_source::KEY_EXPIRES_SOON;
+    let key_expires_soon =
+        format!(" `{soon}`: done as well, and the key that signs the repository expires soon.");
     let kinds = [
         (
             "DebianRepositorySource",
             upgrader::debian_repository_source::DONE,
+            key_expires_soon.as_str(),
             lines!(debian_repository_source),
         ),
-        ("MachineImageSyncer", upgrader::machine_image_syncer::DONE, lines!(machine_image_syncer)),
-        ("MachineImage", upgrader::machine_image::DONE, lines!(machine_image)),
-        ("Plan", upgrader::plan::DONE, lines!(plan)),
-        ("ClusterClassClusterUpgrader", upgrader::cluster_upgrader::DONE, lines!(cluster_upgrader)),
+        ("MachineImageSyncer", upgrader::machine_image_syncer::DONE, "", lines!(machine_image_syncer)),
+        ("MachineImage", upgrader::machine_image::DONE, "", lines!(machine_image)),
+        ("Plan", upgrader::plan::DONE, "", lines!(plan)),
+        ("ClusterClassClusterUpgrader", upgrader::cluster_upgrader::DONE, "", lines!(cluster_upgrader)),
     ];
     let mut page = format!(
         "{HEAD}# Reasons\n\nWhy an object is not done. The same word stands in the condition, in the `Reason` column, in \
@@ -56,11 +60,11 @@ fn reasons() -> String {
          | you | `Ready=False` and `Stalled=True` |\n\n\
          A MachineImage has no `UpToDate`: it is not ready while it waits.\n"
     );
-    for (kind, done, lines) in kinds {
+    for (kind, done, remark, lines) in kinds {
         // Writing to a String cannot fail.
         let _ = write!(
             page,
-            "\n## {kind}\n\nDone: `{done}`.\n\n| reason | means | next to act |\n|---|---|---|\n"
+            "\n## {kind}\n\nDone: `{done}`.{remark}\n\n| reason | means | next to act |\n|---|---|---|\n"
         );
         for (name, actor, text) in lines {
             let next = match actor {

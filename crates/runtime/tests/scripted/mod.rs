@@ -29,6 +29,7 @@ pub(crate) struct Script {
     fail_creates: usize,
     lose_answers: usize,
     busy: Option<u32>,
+    refusal: Option<(u16, &'static str, &'static str)>,
     forbidden: Option<(&'static str, &'static str)>,
     leads_for: Option<Duration>,
     dry_run: bool,
@@ -58,6 +59,11 @@ impl Script {
     }
     pub(crate) fn busy(mut self, seconds: u32) -> Self {
         self.busy = Some(seconds);
+        self
+    }
+    /// Answers every create with this code, reason and message.
+    pub(crate) fn refuse_creates(mut self, refusal: (u16, &'static str, &'static str)) -> Self {
+        self.refusal = Some(refusal);
         self
     }
     pub(crate) fn without_rule(mut self, resource: &'static str, verb: &'static str) -> Self {
@@ -229,6 +235,9 @@ fn answer(
                 let details = json!({"retryAfterSeconds": seconds});
                 return status(429, "TooManyRequests", &details);
             }
+            if let Some((code, reason, message)) = world.script.refusal {
+                return reply(code, &failure(code, reason, message, &json!({"causes": [{"field": "spec"}]})));
+            }
             if world.script.fail_creates > 0 {
                 world.script.fail_creates -= 1;
                 return status(503, "ServiceUnavailable", &json!({}));
@@ -273,7 +282,10 @@ fn reply(code: u16, body: &Value) -> Result<Response<Body>, BoxError> {
 }
 
 fn status(code: u16, reason: &str, details: &Value) -> Result<Response<Body>, BoxError> {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason,
-        "message": format!("scripted {reason}"), "details": details});
-    reply(code, &body)
+    reply(code, &failure(code, reason, &format!("scripted {reason}"), details))
+}
+
+fn failure(code: u16, reason: &str, message: &str, details: &Value) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason,
+        "message": message, "details": details})
 }
