@@ -122,6 +122,11 @@ fn trouble(observed: &Observed, part: Part, probe: bool, now: Timestamp) -> Opti
             Failure::Fetch(error) if probe && is_not_yet(observed, error) => None,
             Failure::Fetch(error) => {
                 let mut because = failed(observed, error);
+                if probe && because.reason == Reason::AuthFailed {
+                    because = because.unblock(
+                        "correct the credentials, or have the repository answer 404 for a minor that is not there yet",
+                    );
+                }
                 because.message = named(because.message);
                 Some(because)
             }
@@ -150,8 +155,9 @@ fn distrusted(observed: &Observed, distrust: Distrust, named: impl Fn(String) ->
     let because = |reason, message: &str| Because::new(reason, named(message.to_owned()));
     match distrust {
         Distrust::RolledBack => {
-            because(Reason::ReleaseRolledBack, "InRelease is older than one that was seen before")
-                .unblock("find out who serves an old state of the repository")
+            because(Reason::ReleaseRolledBack, "InRelease is older than one that was seen before").unblock(
+                "find out who serves an old state of the repository; where it is meant, make the source anew",
+            )
         }
         Distrust::Expired => because(Reason::ReleaseExpired, "InRelease says that it is no longer valid"),
         Distrust::KeyExpired { .. } => {
@@ -213,6 +219,8 @@ fn denial(
 }
 
 fn failed(observed: &Observed, error: &FetchError) -> Because<Reason> {
+    let check =
+        if observed.target.has_minors() { "check spec.url and spec.fromMinor" } else { "check spec.url" };
     let (reason, hint) = match error {
         FetchError::Forbidden { .. } if observed.target.secret.is_some() => {
             let because = Because::new(Reason::AuthFailed, error.to_string());
@@ -223,8 +231,8 @@ fn failed(observed: &Observed, error: &FetchError) -> Because<Reason> {
             return on(observed, Because::new(Reason::SecretInvalid, error.to_string()), of);
         }
         FetchError::InvalidUrl { .. } => (Reason::InvalidUrl, Some("correct spec.url")),
-        FetchError::NotFound { .. } => (Reason::RepositoryNotFound, Some("check spec.url")),
-        FetchError::Forbidden { .. } => (Reason::RepositoryForbidden, Some("check spec.url")),
+        FetchError::NotFound { .. } => (Reason::RepositoryNotFound, Some(check)),
+        FetchError::Forbidden { .. } => (Reason::RepositoryForbidden, Some(check)),
         FetchError::TooMany { .. }
         | FetchError::Server { .. }
         | FetchError::OtherStatus { .. }

@@ -89,18 +89,24 @@ fn built(observed: &Observed, job: &JobRow, now: Timestamp) -> Verdict<Step, Rea
                 Some(next) => to_build(image, next),
                 None => last_failed(image, job, ended),
             },
-            None => building(image, job),
+            None => building(image, job, other),
         },
     }
 }
 
-fn building(image: &MachineImageRow, job: &JobRow) -> Verdict<Step, Reason> {
-    let message = match job.failed_pods {
-        0 => "the image is being built".to_owned(),
-        1 => "the image is being built, 1 pod has failed so far".to_owned(),
-        several => format!("the image is being built, {several} pods have failed so far"),
+/// `other` is the version that the Job builds where it is not the one that is asked for.
+fn building(image: &MachineImageRow, job: &JobRow, other: Option<&str>) -> Verdict<Step, Reason> {
+    let message = match (other, job.failed_pods) {
+        (Some(built), _) => format!("the Job builds {built}, and spec.version is {} now", image.version),
+        (None, 0) => "the image is being built".to_owned(),
+        (None, 1) => "the image is being built, 1 pod has failed so far".to_owned(),
+        (None, several) => format!("the image is being built, {several} pods have failed so far"),
     };
-    let verdict = Verdict::wait(of(job, Reason::Building, message));
+    let mut because = of(job, Reason::Building, message);
+    if other.is_some() {
+        because = because.unblock(format!("delete Job {} to build that", job.meta.key.name));
+    }
+    let verdict = Verdict::wait(because);
     if image.blocks_move { verdict } else { verdict.step(hold(image, &job.meta.key.name)) }
 }
 

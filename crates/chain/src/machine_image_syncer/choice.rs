@@ -40,6 +40,8 @@ pub(super) struct Choice<'a> {
     pub(super) wanted: Vec<Version<'a>>,
     /// Of those that only lack age, the one that is old enough first.
     pub(super) young: Option<Young<'a>>,
+    /// The newest that would be chosen if it were not denied.
+    pub(super) denied: Option<Version<'a>>,
 }
 
 /// Why there is no version to choose from.
@@ -97,20 +99,35 @@ impl Rules {
         let parsed = versions
             .iter()
             .filter_map(|text| Some(Version { text, parsed: KubernetesVersion::parse_strict(text).ok()? }));
-        let mut candidates: Vec<_> = parsed.filter(|version| self.range.matches(&version.parsed)).collect();
-        let in_range = candidates.len();
-        if in_range == 0 {
-            return Err(NoChoice::OutOfRange(versions.len()));
-        }
-        candidates.retain(|version| !self.denied.contains(&version.parsed));
+        let in_range = parsed.filter(|version| self.range.matches(&version.parsed));
+        let (denied, candidates): (Vec<_>, Vec<_>) =
+            in_range.partition(|version| self.denied.contains(&version.parsed));
         if candidates.is_empty() {
-            return Err(NoChoice::Denied(in_range));
+            let none = match denied.len() {
+                0 => NoChoice::OutOfRange(versions.len()),
+                all => NoChoice::Denied(all),
+            };
+            return Err(none);
         }
         let mut choice = Choice::default();
         for group in self.groups(candidates) {
             self.choose_of(group, known, now, &mut choice);
         }
+        let newest = |best: Version<'a>, next: Version<'a>| {
+            if next.parsed.is_newer_than(&best.parsed) { next } else { best }
+        };
+        choice.denied = denied.into_iter().filter(|version| self.surpasses(version, &choice)).reduce(newest);
         Ok(choice)
+    }
+
+    /// Whether a version would be chosen in the place of one that was, or beside all that were.
+    fn surpasses(&self, version: &Version<'_>, choice: &Choice<'_>) -> bool {
+        let minor = |version: &Version<'_>| (version.parsed.major(), version.parsed.minor());
+        let mut rivals = choice
+            .wanted
+            .iter()
+            .filter(|wanted| self.policy == VersionPolicy::Newest || minor(wanted) == minor(version));
+        rivals.all(|wanted| version.parsed.is_newer_than(&wanted.parsed))
     }
 
     /// The versions among which one is chosen, the oldest minor first.

@@ -15,7 +15,7 @@ use super::choice::{Choice, NoChoice, Rules, Young};
 use super::manifest::{Lineage, image_name, machine_image};
 use super::observe::{Image, MOVING_OUT, Observed, REJECTED};
 use super::retention::AGAIN;
-use super::source::{Found, Polled, Source, Target};
+use super::source::{Catalog, Found, Polled, Source, Target};
 
 /// How long the first list of a source's kind may take before something is said of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,7 +107,7 @@ fn syncing(target: &Target, since: Timestamp, now: Timestamp) -> Verdict {
 /// Where everything that was read leaves the syncer: the first version that something can be done about now, else the first
 /// that lacks its image. A version that is held up holds up no other.
 fn standing(observed: &Observed, rules: &Rules, target: &Target, now: Timestamp) -> Verdict {
-    let Choice { wanted, young } = match wanted(observed, rules, target, now) {
+    let Choice { wanted, young, .. } = match wanted(observed, rules, target, now) {
         Ok(choice) => choice,
         Err(then) => return Verdict { steps: Vec::new(), then: *then, recheck: None },
     };
@@ -167,11 +167,14 @@ fn too_young(observed: &Observed, young: &Young<'_>, target: &Target) -> Verdict
     Verdict::wait(because.not_before(young.due))
 }
 
-/// The machine images of the versions that must have one, the oldest minor first.
-pub(super) fn current(observed: &Observed, now: Timestamp) -> Vec<&Image> {
-    let Ok((rules, target)) = references(&observed.syncer) else { return Vec::new() };
-    let Ok(choice) = wanted(observed, &rules, &target, now) else { return Vec::new() };
-    choice.wanted.iter().filter_map(|version| observed.image_of(&version.parsed)).collect()
+/// The machine images of the versions that must have one, the oldest minor first, and a newer version that is denied.
+pub(super) fn current(observed: &Observed, now: Timestamp) -> (Vec<&Image>, Option<&str>) {
+    let choice = references(&observed.syncer)
+        .ok()
+        .and_then(|(rules, target)| wanted(observed, &rules, &target, now).ok())
+        .unwrap_or_default();
+    let images = choice.wanted.iter().filter_map(|version| observed.image_of(&version.parsed)).collect();
+    (images, choice.denied.map(|denied| denied.text))
 }
 
 /// The versions that must have a machine image.
@@ -312,6 +315,9 @@ fn deleting(image: ObjectRef) -> Verdict {
 /// What a message adds where the source does not tell all that it could.
 pub(super) fn remarks(observed: &Observed) -> String {
     let mut remarks = String::new();
+    if let Some(reason) = observed.catalog.as_ref().and_then(Catalog::failing) {
+        remarks = format!("; the source fails now ({reason}), so that a version that came since is not seen");
+    }
     if let Source::Polled(_) = &observed.source {
         let interval = interval(&observed.syncer);
         remarks = format!(

@@ -131,7 +131,10 @@ fn readers_of(
     before: Option<&SourceRow>,
     after: Option<&SourceRow>,
 ) -> Vec<ObjectKey> {
-    let counts = |row: &SourceRow| (row.status.versions.clone(), row.status.packages.clone());
+    let counts = |row: &SourceRow| {
+        let failing = source::failing(row).map(Box::<str>::from);
+        (row.status.versions.clone(), row.status.packages.clone(), failing)
+    };
     if before.map(counts) == after.map(counts) {
         return Vec::new();
     }

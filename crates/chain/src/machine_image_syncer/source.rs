@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use api::source::VersionsRow;
-use api::upgrader::debian_repository_source::{self, MINOR_PLACEHOLDER, PackageOf, SourceRow};
+use api::upgrader::debian_repository_source::{self, MINOR_PLACEHOLDER, PackageOf, Reason, SourceRow};
 use api::upgrader::machine_image_syncer::SyncerRow;
+use domain::condition::{self, READY, Status};
 use domain::object::{ObjectKey, ObjectRef};
+use domain::verdict::Reason as _;
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::store::{Availability, DynamicKind, Snapshot, Table, dynamic_kind};
@@ -62,6 +64,14 @@ pub struct Polled {
 pub struct Catalog {
     url: Box<str>,
     packages: BTreeMap<Box<str>, PackageOf>,
+    failing: Option<Box<str>>,
+}
+
+/// Why a source cannot be read now, in a word; nothing while all is well with it, or it is being read for the first time.
+pub(super) fn failing(source: &SourceRow) -> Option<&str> {
+    let ready = condition::find(&source.status.conditions, READY)?;
+    let fails = ready.status == Status::False && *ready.reason != *Reason::Fetching.name();
+    fails.then_some(&*ready.reason)
 }
 
 impl Catalog {
@@ -70,7 +80,13 @@ impl Catalog {
         Self {
             url: source.url.clone(),
             packages: packages.map(|package| (package.version.clone(), package.clone())).collect(),
+            failing: failing(source).map(Box::from),
         }
+    }
+
+    /// Why the source cannot be read now: it tells of no version that came since.
+    pub(super) fn failing(&self) -> Option<&str> {
+        self.failing.as_deref()
     }
 
     /// When a version was seen first; `None` for what the first good fetch brought, and for what no package is known of.

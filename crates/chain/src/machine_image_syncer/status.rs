@@ -30,8 +30,12 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         return Report::default();
     }
     let newest = observed.newest();
-    let message =
-        current(observed, now).into_iter().map(told).collect::<Vec<_>>().join(", ") + &remarks(observed);
+    let (images, denied) = current(observed, now);
+    let mut message = images.into_iter().map(told).collect::<Vec<_>>().join(", ");
+    if let Some(denied) = denied {
+        message.push_str(&format!("; {denied} is newer, and spec.deniedVersions has it"));
+    }
+    message.push_str(&remarks(observed));
     let wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
     let conditions = condition::settle(&syncer.status.conditions, wanted, syncer.meta.generation, now);
     let notes = [created(observed), deleted(observed), stopped(observed, verdict, &conditions)];

@@ -45,6 +45,25 @@ fn every_minor_is_found_in_order_and_the_next_is_not_yet_there() {
     assert_eq!(story.asked, expected);
 }
 
+/// With credentials a 403 is theirs by rule; a mirror that answers it for what is not there can be told to say 404.
+#[test]
+fn what_to_do_about_a_minor_that_is_refused_is_said() {
+    let mut story = three();
+    story.serve("1.35", Err(FetchError::NotFound { status: 404 }));
+    let (_, decided) = story.run(at(70));
+    assert!(decided.contains("; check spec.url and spec.fromMinor"), "{decided}");
+    let mut story = Story::new(json!({"url": EVERY, "fromMinor": "1.34", "secretRef": {"name": "login"}}));
+    let login = sources::Credentials { username: "robot".into(), password: "p".into() };
+    story.objects.insert("Secret login".to_owned(), Ok(super::super::Value::Credentials(login)));
+    story.serve("1.34", good(&["v1.34.0"])).serve("1.35", forbidden());
+    let (_, decided) = story.run(at(0));
+    assert!(
+        decided.starts_with("failed: AuthFailed - 1.35: ")
+            && decided.contains("answer 404 for a minor that is not there yet"),
+        "{decided}"
+    );
+}
+
 #[test]
 fn a_new_minor_is_found_at_the_next_look() {
     let mut story = three();

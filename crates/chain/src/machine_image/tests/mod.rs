@@ -456,3 +456,16 @@ fn an_image_of_another_version_is_not_taken() {
     let other = told(&["v1.27.5"]);
     assert!(other.contains("failed: JobOfOtherVersion - the Job has built v1.27.5"), "{other}");
 }
+
+/// Before it is done as well: whoever changed the version learns at once that it is not what is being built.
+#[test]
+fn a_job_that_builds_another_version_says_so() {
+    let job = owned("image-1", "", "{active: 1}").replace(
+        "containers: [{name: build}]",
+        "containers: [{name: build, env: [{name: KUBERNETES_VERSION, value: v1.27.5}]}]",
+    );
+    let shown = look(&(image(HELD, "", BUILDING) + &job)).shown();
+    let expected = "wait: Building - the Job builds v1.27.5, and spec.version is v1.27.6 now (Job ns/image-1); \
+        delete Job image-1 to build that";
+    assert!(shown.contains(expected), "{shown}");
+}

@@ -279,3 +279,53 @@ fn only_new_versions_of_a_source_wake_its_syncers() {
     assert_eq!(readers_of(store.snapshot(), &key, Some(row), Some(&same)), [ObjectKey::new("ns", "syncer")]);
     assert_eq!(readers_of(store.snapshot(), &key, Some(row), None).len(), 1);
 }
+
+/// A syncer that is done with a source that has failed for days may well lack a version: it says so, and takes it back.
+#[test]
+fn a_source_that_fails_is_told_beside_what_it_has_told_before() {
+    let status = |ready: &str, reason: &str| {
+        json!({"versions": ["v1.27.6"], "conditions": [{"type": "Ready", "status": ready, "reason": reason,
+            "message": "m", "lastTransitionTime": "2026-11-21T09:00:00Z"}]})
+    };
+    let message = |world: &mut World| {
+        world.settle(at(0));
+        world.syncer()["status"]["conditions"][0]["message"].as_str().unwrap().to_owned()
+    };
+    let mut world = World::new(CHAIN);
+    let good = message(&mut world);
+    for (ready, reason, remark) in [
+        (
+            "False",
+            "RepositoryTimeout",
+            "; the source fails now (RepositoryTimeout), so that a version that came since is not seen",
+        ),
+        ("False", "Fetching", ""),
+        ("True", "VersionsFound", ""),
+    ] {
+        world.get("DebianRepositorySource")["status"] = status(ready, reason);
+        assert_eq!(message(&mut world), format!("{good}{remark}"));
+    }
+    world.get("DebianRepositorySource")["status"] =
+        json!({"versions": [], "conditions": status("False", "IndexTruncated")["conditions"]});
+    world.restart();
+    let decided = world.settle(at(0)).1.decided;
+    assert!(
+        decided.starts_with(
+            "wait: NoVersionsInSource - the source has no versions yet; the source fails now (IndexTruncated)"
+        ),
+        "{decided}"
+    );
+    let store =
+        testkit::store(&world.objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n---\n"));
+    let row = |ready, reason| {
+        let mut source =
+            world.objects.iter().find(|object| object["kind"] == "DebianRepositorySource").unwrap().clone();
+        source["status"] = status(ready, reason);
+        testkit::row::<api::upgrader::debian_repository_source::SourceRow>(&source)
+    };
+    let woken = |before, after| {
+        readers_of(store.snapshot(), &ObjectKey::new("ns", "source"), Some(&before), Some(&after)).len()
+    };
+    assert_eq!(woken(row("True", "VersionsFound"), row("False", "RepositoryTimeout")), 1);
+    assert_eq!(woken(row("True", "VersionsFound"), row("True", "KeyExpiresSoon")), 0);
+}

@@ -208,3 +208,25 @@ fn new_ages_wake_the_syncer() {
     aged.status.packages.push(api::upgrader::debian_repository_source::PackageOf::default());
     assert_eq!(readers_of(store.snapshot(), &key, Some(row), Some(&aged)).len(), 1);
 }
+
+/// Somebody asks why the newest version gets no image, and finds the syncer done.
+#[test]
+fn a_denied_version_that_would_be_chosen_is_told() {
+    let remark = "; v1.29.0 is newer, and spec.deniedVersions has it";
+    for (more, told) in [
+        ("  deniedVersions: [v1.29.0, v1.28.2]", true),
+        ("  deniedVersions: [v1.28.2, v1.27.5]", false),
+        ("  versionPolicy: NewestOfEachMinor\n  deniedVersions: [v1.29.0, v1.28.2]", true),
+        ("  versionPolicy: NewestOfEachMinor\n  deniedVersions: [v1.28.1]", false),
+    ] {
+        let mut world = chain(more, "");
+        world.settle(at(0));
+        let message = world.syncer()["status"]["conditions"][0]["message"].as_str().unwrap().to_owned();
+        assert_eq!(message.ends_with(remark), told, "{message}");
+        assert_eq!(message.contains("is newer"), told, "{message}");
+    }
+    let mut world = chain("  versionPolicy: NewestOfEachMinor\n  deniedVersions: [v1.28.2]", "");
+    world.settle(at(0));
+    let message = world.syncer()["status"]["conditions"][0]["message"].to_string();
+    assert!(message.contains("; v1.28.2 is newer, and spec.deniedVersions has it"), "{message}");
+}
