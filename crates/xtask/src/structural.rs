@@ -45,6 +45,10 @@ fn structural(schema: Value) -> Result<Value, Error> {
             let mut property = structural(property)?;
             if let (false, Some(of)) = (required.contains(&json!(name)), property.as_object_mut()) {
                 of.insert("nullable".to_owned(), json!(true));
+                // The server looks null up in the list as well, whatever `nullable` says.
+                if let Some(Value::Array(words)) = of.get_mut("enum") {
+                    words.push(Value::Null);
+                }
             }
             properties.insert(name, property);
         }
