@@ -4,7 +4,7 @@
 //! upgraders that are looked at in one moment do not take the same place. They are lost with the process; so the next one
 //! watches each Cluster for the 15 s of a hold before that may take a place, and has by then looked at all of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::capi::cluster::{self, ClusterRow};
@@ -17,16 +17,16 @@ use jiff::Timestamp;
 use runtime::clock::after;
 use runtime::store::Snapshot;
 
+use super::convergence::{Standing, standing};
 use super::facts::{Hindrance, hindrance};
 use super::hop::Hop;
+use super::memory::Live;
 use super::variable;
 
 /// How long a reservation holds where nothing is heard of the write: longer than a request may take.
 const HOLDS: Duration = Duration::from_secs(150);
 /// How long a live read of a machine image counts: for the upgraders that are looked at in the same moment.
 const IMAGE_COUNTS: Duration = Duration::from_secs(5);
-/// Names in a message; more tell nothing to a reader.
-const NAMED: usize = 5;
 
 /// What the upgraders of this process share, lost with the process.
 #[derive(Debug, Default)]
@@ -89,10 +89,8 @@ pub struct Admission {
 pub struct Full {
     /// `spec.maxConcurrent` of the plan.
     pub limit: u32,
-    /// Names of the first Clusters that roll.
-    pub rolling: Vec<Box<str>>,
-    /// There are more of them.
-    pub more: bool,
+    /// The first Cluster that has a place, where every one that has one is stalled: none becomes free by itself.
+    pub stalled: Option<ObjectRef>,
     /// When a place that is only reserved is free at the latest.
     pub until: Option<Timestamp>,
 }
@@ -144,32 +142,52 @@ fn full(
 ) -> Option<Full> {
     let limit = plan.max_concurrent?;
     let ObjectKey { namespace, name } = &plan.meta.key;
-    let told: BTreeSet<&str> = rolling(snapshot, namespace, name).collect();
+    let told = rolling(snapshot, namespace, name);
+    // By the Cluster's name: whether it is stalled.
+    let mut taken: BTreeMap<&str, bool> =
+        told.map(|other| (&*other.cluster_name, other.waits_for(Reason::UpgradeStalled))).collect();
     let reserved: Vec<(&str, Timestamp)> =
-        fleet.of(namespace, name, now).filter(|(cluster, _)| !told.contains(cluster)).collect();
-    let mut all = told;
-    all.extend(reserved.iter().map(|(cluster, _)| *cluster));
-    all.remove(&*upgrader.cluster_name);
-    if all.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+        fleet.of(namespace, name, now).filter(|(cluster, _)| !taken.contains_key(cluster)).collect();
+    taken.extend(reserved.iter().map(|(cluster, _)| (*cluster, false)));
+    taken.remove(&*upgrader.cluster_name);
+    if taken.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
         return None;
     }
-    let until = reserved.iter().map(|(_, until)| *until).min();
+    let first = taken.keys().next().filter(|_| taken.values().all(|stalled| *stalled));
     Some(Full {
         limit,
-        rolling: all.iter().take(NAMED).map(|&name| name.into()).collect(),
-        more: all.len() > NAMED,
-        until,
+        stalled: first.map(|first| ObjectRef::named(cluster::KIND, plan.meta.key.sibling(first))),
+        until: reserved.iter().map(|(_, until)| *until).min(),
     })
 }
 
-/// Clusters of a plan whose upgraders say that they roll.
+/// Upgraders of a plan whose Clusters have a place among those that roll.
 pub(super) fn rolling<'a>(
     snapshot: Snapshot<'a>,
     namespace: &'a str,
     plan: &'a str,
-) -> impl Iterator<Item = &'a str> {
+) -> impl Iterator<Item = &'a UpgraderRow> {
     let upgraders = snapshot.referring::<UpgraderRow>(ROLLING_INDEX, namespace, plan);
-    upgraders.map(|upgrader| &*upgrader.cluster_name)
+    upgraders.filter(move |upgrader| has_place(snapshot, upgrader))
+}
+
+/// Whether the status of an upgrader says that machines of its Cluster move. A Cluster that rests and was set to nothing
+/// yet is only watched: it has no place, or all that are watched in the same moment would wait for each other.
+pub(super) fn has_place(snapshot: Snapshot<'_>, upgrader: &UpgraderRow) -> bool {
+    if !upgrader.is_rolling() || !upgrader.waits_for(Reason::Settling) {
+        return upgrader.is_rolling();
+    }
+    let cluster = snapshot.get::<ClusterRow>(&upgrader.meta.key.sibling(&upgrader.cluster_name));
+    let Some((cluster, topology)) = cluster.and_then(|cluster| Some((cluster, cluster.topology.as_ref()?)))
+    else {
+        return true;
+    };
+    let Ok(current) = KubernetesVersion::parse_lenient(&topology.version) else { return true };
+    let set = upgrader.status.latest_set_version.as_deref();
+    let set = set.and_then(|set| KubernetesVersion::parse_lenient(set).ok());
+    // A process that was killed may have set it and not have said so.
+    let moves = || matches!(standing(cluster, topology, &current, &Live::default()), Standing::Not { .. });
+    set.as_ref() == Some(&current) || moves()
 }
 
 /// No Cluster that has started on this image is stalled.
@@ -183,15 +201,18 @@ pub(super) fn not_suspect(admission: &Admission, hop: &Hop) -> Result<(), Hindra
     Err(because.unblock("repair it, let the Plan choose another image, or pause its upgrader").into())
 }
 
-/// A place is free.
+/// A place is free. Which Clusters have one is not said: whoever waits is not looked at each time that changes.
 pub(super) fn place(admission: &Admission, plan: &PlanRow) -> Result<(), Hindrance> {
-    let Some(Full { limit, rolling, more, .. }) = &admission.full else { return Ok(()) };
-    let message = format!(
-        "{limit} of the Clusters of the Plan may roll at a time, and now roll {}{}",
-        rolling.join(", "),
-        if *more { " and others" } else { "" }
-    );
+    let Some(Full { limit, stalled, .. }) = &admission.full else { return Ok(()) };
+    let at_a_time = format!("{limit} of the Clusters of the Plan may roll at a time");
+    if let Some(cluster) = stalled {
+        let message = format!("{at_a_time}, and every place is taken by one that is stalled");
+        let because = hindrance(Reason::MaxConcurrentReached, message).blocked_by(cluster.clone());
+        let hint = "repair it, pause its upgrader, or raise spec.maxConcurrent of the Plan";
+        return Err(because.unblock(hint).into());
+    }
+    let message = format!("{at_a_time}, and every place is taken");
     let because = hindrance(Reason::MaxConcurrentReached, message);
     let because = because.blocked_by(ObjectRef::of(plan::KIND, &plan.meta));
-    Err(because.unblock("raise spec.maxConcurrent of the Plan, or wait for them").into())
+    Err(because.unblock("raise spec.maxConcurrent of the Plan, or wait for those that roll").into())
 }

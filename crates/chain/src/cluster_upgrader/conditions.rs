@@ -137,7 +137,8 @@ fn of_objects(list: &mut List, observed: &Observed, target: &Result<Target<'_>, 
     let managed = seen.map(|_| target.as_ref().map_err(Clone::clone));
     list.gate("ClusterHasTopology", "the Cluster is managed by a topology that has a version", managed);
     list.gate("ClusterNotDeleting", "the Cluster is not being deleted", seen.map(gates::not_deleting));
-    list.gate("ClusterNotPaused", "the Cluster is not paused", seen.map(gates::cluster_not_paused));
+    let paused = seen.map(|cluster| decide::not_paused(observed, cluster));
+    list.gate("ClusterNotPaused", "the Cluster is not paused", paused);
     let told = "Cluster API is new enough to tell how far an upgrade is";
     list.gate("ProgressTold", told, seen.map(gates::tells_progress));
     list.gate("OneUpgrader", "no older upgrader drives the Cluster", Some(gates::drives(observed)));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use api::capi::cluster::ClusterRow;
 use api::upgrader::cluster_upgrader::Reason;
 use domain::condition;
 use domain::verdict::{Reason as _, Verdict};
@@ -15,6 +16,7 @@ use super::apply::Step;
 use super::conditions::{Looked, Outcome, look};
 use super::convergence::{self, Lacking, Standing};
 use super::facts::{Hindrance, Target, hindrance};
+use super::gates;
 use super::hop::{self, Hop};
 use super::observe::Observed;
 use super::patch::patch;
@@ -144,6 +146,19 @@ pub(super) fn converged(
     Err(again.into_iter().chain(deadline).chain(told_anew).fold(verdict, Verdict::recheck).into())
 }
 
+/// Nobody has paused the Cluster. One that had stalled before is stalled still, as far as its counters tell: whoever pauses
+/// it to look at its Machines does not clear its image.
+pub(super) fn not_paused(observed: &Observed, cluster: &ClusterRow) -> Result<(), Hindrance> {
+    let Err(mut because) = gates::cluster_not_paused(cluster) else { return Ok(()) };
+    let (control_plane, pools) = (&observed.live.control_plane, &observed.live.machine_pools);
+    let head = stalled(&convergence::counters(cluster, control_plane.as_ref(), pools.as_ref()));
+    if was_stalled(observed, &head) {
+        because.reason = Reason::UpgradeStalled;
+        because.message = format!("{head}; {}", because.message);
+    }
+    Err(because)
+}
+
 fn stalled(counters: &str) -> String {
     format!("no machine has moved for longer than the deadline [{counters}]")
 }
@@ -188,7 +203,7 @@ pub(super) fn settled(
 ) -> Result<(), Early> {
     let known = condition::find(&observed.upgrader.status.conditions, condition::UP_TO_DATE);
     let known =
-        known.is_some_and(|known| known.status == condition::Status::True && *known.message == *runs(target));
+        known.is_some_and(|known| known.status == condition::Status::True && is_of(&known.message, target));
     let due = after(observed.clocks.settled_since.unwrap_or(now), HOLD);
     if (known && !takes_place) || due <= now {
         return Ok(());
@@ -198,9 +213,14 @@ pub(super) fn settled(
     Err(stop(because.into()))
 }
 
-/// The message of a Cluster that has nothing left to do: also the mark by which a later process knows that.
+/// The message of a Cluster that has nothing left to do begins so: also the mark by which a later process knows that.
 pub(super) fn runs(target: &Target<'_>) -> String {
     format!("Cluster {} runs {}", target.cluster.meta.key.name, target.current)
+}
+
+/// Whether a message says that the Cluster has nothing left to do at its present version.
+fn is_of(message: &str, target: &Target<'_>) -> bool {
+    message.strip_prefix(&*runs(target)).is_some_and(|rest| rest.is_empty() || rest.starts_with(';'))
 }
 
 fn attempt(observed: &Observed, target: &Target<'_>, hop: &Hop) -> Attempt {

@@ -9,6 +9,7 @@ use api::upgrader::machine_image;
 use api::upgrader::plan::{self, PlanRow};
 use domain::condition;
 use domain::object::{ObjectKey, ObjectRef};
+use domain::path::Hop;
 use domain::verdict::{Because, Reason as _, Trouble};
 use domain::version::KubernetesVersion;
 use runtime::store::Availability;
@@ -139,15 +140,18 @@ pub(super) fn wanted(observed: &Observed) -> Result<Wanted<'_>, Hindrance> {
             let source = source.map(|hop| hop.image.clone());
             Ok(Wanted { plan, version: version.clone(), source })
         }
-        None => result(plan, namespace),
+        None => result(observed, plan, namespace),
     }
 }
 
 /// The result of a plan.
-fn result<'a>(plan: &'a PlanRow, namespace: &str) -> Result<Wanted<'a>, Hindrance> {
+fn result<'a>(observed: &'a Observed, plan: &'a PlanRow, namespace: &str) -> Result<Wanted<'a>, Hindrance> {
     let stop = |reason, message: String| {
         hindrance(reason, message).blocked_by(ObjectRef::of(plan::KIND, &plan.meta))
     };
+    if let Some(Hop { version, image }) = &observed.untold {
+        return Ok(Wanted { plan, version: version.clone(), source: Some(image.clone()) });
+    }
     let status = &plan.status;
     // A result from before the last change of its spec, or one that another program left there, is not the plan's.
     let current = status.observed_generation == Some(plan.meta.generation);

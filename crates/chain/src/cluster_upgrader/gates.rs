@@ -98,11 +98,24 @@ pub(super) fn class<'a>(
             let because = because.blocked_by(target.object());
             return Err(because.unblock("name one in spec.topology of the Cluster").into());
         };
-        let namespace = named.namespace.as_deref().unwrap_or(&target.cluster.meta.key.namespace);
+        let own = &target.cluster.meta.key.namespace;
+        let namespace = named.namespace.as_deref().unwrap_or(own);
         let key = ObjectKey::new(namespace, named.name.clone());
-        let because = hindrance(Reason::ClassMissing, "the ClusterClass of the Cluster does not exist");
+        // A manager that was told to watch one namespace sees no class of another.
+        let (message, hint) = if *namespace == **own {
+            (
+                "the ClusterClass of the Cluster does not exist",
+                "create it, or correct spec.topology of the Cluster",
+            )
+        } else {
+            (
+                "the ClusterClass of the Cluster does not exist, or this manager does not watch its namespace",
+                "create it, correct spec.topology of the Cluster, or run the manager without --namespace",
+            )
+        };
+        let because = hindrance(Reason::ClassMissing, message);
         let because = because.blocked_by(ObjectRef::named(cluster_class::KIND, key));
-        return Err(because.unblock("create it, or correct spec.topology of the Cluster").into());
+        return Err(because.unblock(hint).into());
     };
     // With a class that is not reconciled Cluster API admits every write, and validates no variable.
     let message = if let Some(error) = &class.malformed {

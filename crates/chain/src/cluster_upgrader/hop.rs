@@ -3,7 +3,9 @@
 //! Cluster API takes several minors in one write where a class lists its versions or an extension plans them, and would
 //! then insert versions of its own choice, with an image that is not theirs. So it is never asked for more than one.
 
-use api::capi::cluster_class;
+use std::fmt::Write as _;
+
+use api::capi::cluster_class::{self, ClusterClassRow};
 use api::upgrader::cluster_upgrader::Reason;
 use api::upgrader::machine_image::{self, MachineImageRow};
 use domain::object::ObjectRef;
@@ -57,6 +59,22 @@ fn image_change(observed: &Observed, target: &Target<'_>, wanted: &Wanted<'_>) -
     let present = variable::image_of(target.topology, variable, &target.current);
     let version = wanted.version.clone();
     (present.as_deref() != Some(&*source.id)).then_some(Hop { version, source, image_only: true })
+}
+
+/// What a Cluster that goes nowhere has other than the result of its plan, if anything, for people.
+pub(super) fn difference(observed: &Observed, target: &Target<'_>, wanted: &Wanted<'_>) -> Option<String> {
+    if target.current != wanted.version {
+        return Some(format!("{}, the result of the Plan, is another build of it", wanted.version));
+    }
+    let variable = observed.upgrader.topology_variable.as_deref()?;
+    let id = &wanted.source.as_ref()?.id;
+    let present = variable::image_of(target.topology, variable, &target.current);
+    let has = match present {
+        Some(present) if present == *id => return None,
+        Some(present) => format!("its {variable} is {present}"),
+        None => format!("it has no {variable}"),
+    };
+    Some(format!("{has}, and the image of the Plan is {id}: spec.rolloutImageChanges would roll it out"))
 }
 
 /// What leads on: the images of the plan, and its result as it is told.
@@ -117,11 +135,32 @@ fn holds(range: &VersionRange, minor: Minor) -> bool {
 
 /// The class lists the version.
 pub(super) fn not_listed(observed: &Observed, target: &Target<'_>, missing: &NoHop) -> Option<Hindrance> {
-    let NoHop::NotListed { newest, .. } = missing else { return None };
-    let class = observed.class.as_ref().map(|class| ObjectRef::of(cluster_class::KIND, &class.meta));
-    let because = hindrance(Reason::VersionNotInClass, format!("the ClusterClass does not list {newest}"));
-    let because = because.blocked_by(class.unwrap_or_else(|| target.object()));
-    Some(because.unblock("add it to spec.kubernetesVersions of the ClusterClass").into())
+    let NoHop::NotListed { minor, newest } = missing else { return None };
+    let class = observed.class.as_ref();
+    let listed = class.and_then(|class| listed(class, &target.current, *minor, newest));
+    let mut message = format!("the ClusterClass does not list {newest}");
+    let mut hint = "add it to spec.kubernetesVersions of the ClusterClass".to_owned();
+    if let Some(listed) = listed {
+        _ = write!(message, ", and of {listed}, which it lists, the Plan has no machine image");
+        _ = write!(hint, ", or have a machine image of {listed} made that the Plan selects");
+    }
+    let class = class.map(|class| ObjectRef::of(cluster_class::KIND, &class.meta));
+    let because = hindrance(Reason::VersionNotInClass, message);
+    Some(because.blocked_by(class.unwrap_or_else(|| target.object())).unblock(hint).into())
+}
+
+/// The newest version of a minor that a class lists and that would lead on, were there an image of it.
+fn listed(
+    class: &ClusterClassRow,
+    current: &KubernetesVersion,
+    minor: Minor,
+    below: &KubernetesVersion,
+) -> Option<KubernetesVersion> {
+    let all = class.kubernetes_versions.iter().filter_map(|text| KubernetesVersion::parse_strict(text).ok());
+    let leads_on = |version: &KubernetesVersion| {
+        Minor::from(version) == minor && version.is_newer_than(current) && below.is_newer_than(version)
+    };
+    all.filter(leads_on).max_by(KubernetesVersion::cmp_precedence)
 }
 
 /// No worker is left too far behind.

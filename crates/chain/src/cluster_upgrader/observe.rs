@@ -5,6 +5,7 @@ use api::capi::cluster::ClusterRow;
 use api::capi::cluster_class::ClusterClassRow;
 use api::upgrader::cluster_upgrader::UpgraderRow;
 use api::upgrader::plan::PlanRow;
+use domain::condition;
 use domain::object::{Meta, ObjectKey, Row};
 use domain::path::Hop;
 use domain::version::KubernetesVersion;
@@ -38,6 +39,8 @@ pub struct Observed {
     pub plan: Option<PlanRow>,
     /// The version that is asked for instead of the plan's result; only by [`super::preflight()`].
     pub asked: Option<KubernetesVersion>,
+    /// What the plan says to have chosen, where its status does not hold it: with `--dry-run` conditions alone are written.
+    pub(super) untold: Option<Hop<Source>>,
     /// The images of the plan, where the Cluster has another version than its result.
     pub(super) images: Vec<Hop<Source>>,
     /// What speaks against a start now, beyond the Cluster itself.
@@ -81,6 +84,7 @@ pub(super) fn observe(
         class: class.cloned(),
         plan: plan.cloned(),
         asked: asked.cloned(),
+        untold: plan.and_then(|plan| untold(snapshot, plan)),
         images: Vec::new(),
         admission: Admission::default(),
         live: Live::default(),
@@ -116,19 +120,30 @@ fn images(snapshot: Snapshot<'_>, observed: &mut Observed) {
             return;
         }
     }
+    observed.images = candidates(snapshot, plan).collect();
+}
+
+fn candidates(snapshot: Snapshot<'_>, plan: &PlanRow) -> impl Iterator<Item = Hop<Source>> {
     let found = crate::plan::candidates(snapshot, plan).into_iter();
-    observed.images = found
-        .map(|Hop { version, image }| {
-            let uid = Some(image.meta.uid).filter(|uid| !uid.is_empty());
-            Hop { version, image: Source { key: image.meta.key, uid, id: image.id } }
-        })
-        .collect();
+    found.map(|Hop { version, image }| {
+        let uid = Some(image.meta.uid).filter(|uid| !uid.is_empty());
+        Hop { version, image: Source { key: image.meta.key, uid, id: image.id } }
+    })
+}
+
+fn untold(snapshot: Snapshot<'_>, plan: &PlanRow) -> Option<Hop<Source>> {
+    let status = &plan.status;
+    let current = status.observed_generation == Some(plan.meta.generation);
+    let said = condition::find(&status.conditions, condition::UP_TO_DATE);
+    let found = said.is_some_and(|said| said.status == condition::Status::True);
+    let untold = current && found && status.machine_image_details.is_none();
+    untold.then(|| candidates(snapshot, plan).next()).flatten()
 }
 
 /// What other Clusters have to do with the next hop, and whether its image was read a moment ago.
 fn admission(snapshot: Snapshot<'_>, observed: &mut Observed, fleet: &mut Fleet, now: Timestamp) {
     let upgrader = &observed.upgrader;
-    if observed.driver.is_none() && upgrader.is_rolling() {
+    if observed.driver.is_none() && admit::has_place(snapshot, upgrader) {
         // From here on its own status counts it.
         fleet.release(&upgrader.meta.key.sibling(&upgrader.cluster_name));
     }

@@ -12,6 +12,7 @@ use super::convergence;
 use super::decide::runs;
 use super::events;
 use super::facts;
+use super::hop;
 use super::observe::Observed;
 use super::owner;
 
@@ -21,7 +22,7 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
         return Report::default();
     }
     let before = &upgrader.status;
-    let message = facts::target(observed).map(|target| runs(&target)).unwrap_or_default();
+    let message = done(observed);
     let mut wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
     if !convergence::lingers(&observed.clocks, now) {
         keep_words(&mut wanted, &before.conditions);
@@ -35,6 +36,14 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     };
     let notes = events::notes(observed, verdict, &status);
     Report { status: merge_patch(before, &status), notes }
+}
+
+/// What is said where nothing is left to do.
+fn done(observed: &Observed) -> String {
+    let Ok(target) = facts::target(observed) else { return String::new() };
+    let wanted = facts::wanted(observed).ok();
+    let other = wanted.and_then(|wanted| hop::difference(observed, &target, &wanted));
+    other.map_or_else(|| runs(&target), |other| format!("{}; {other}", runs(&target)))
 }
 
 /// While machines move, Cluster API's words change with every one of them; those that began the phase are kept, or each

@@ -48,7 +48,11 @@ pub(super) fn takes(target: &Target<'_>, class: &ClusterClassRow, name: &str) ->
     };
     let message = format!("the variable {name} is {is}");
     let because = hindrance(Reason::VariableShapeUnsupported, message).blocked_by(object);
-    Err(because.unblock("name one in spec.topologyVariable that is a string or a map of strings").into())
+    let hint = match class.variables.get(name) {
+        Some(Shape::Map) => "make it a map of strings in the Cluster as well",
+        _ => "name one in spec.topologyVariable that is a string or a map of strings",
+    };
+    Err(because.unblock(hint).into())
 }
 
 /// No group of machines has an image of its own, unless that is allowed.

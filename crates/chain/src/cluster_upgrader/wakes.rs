@@ -5,6 +5,7 @@ use api::capi::cluster_class::ClusterClassRow;
 use api::upgrader::cluster_upgrader::{CLUSTER_INDEX, PLAN_INDEX, Reason, UpgraderRow};
 use api::upgrader::machine_image::MachineImageRow;
 use api::upgrader::plan::PlanRow;
+use domain::condition;
 use domain::object::{ObjectKey, Row as _};
 use domain::range::VersionRange;
 use domain::version::KubernetesVersion;
@@ -13,7 +14,8 @@ use runtime::store::{Snapshot, Table};
 use super::admit::rolling;
 use super::hop::may_lead_to;
 
-/// A plan concerns its upgraders when its result changes, whether that is of its present spec, or how many may roll.
+/// A plan concerns its upgraders when its result changes, whether that is of its present spec, why there is none, or how
+/// many may roll.
 pub(super) fn of_plan(
     snapshot: Snapshot<'_>,
     plan: &ObjectKey,
@@ -24,7 +26,9 @@ pub(super) fn of_plan(
         let status = &row.status;
         let current = status.observed_generation == Some(row.meta.generation);
         let result = (status.machine_image_details.clone(), status.machine_image_ref.clone());
-        (result, current, row.meta.deleting, row.max_concurrent)
+        let said = condition::find(&status.conditions, condition::UP_TO_DATE);
+        let why = said.filter(|_| result.0.is_none()).map(|said| (said.status, said.message.clone()));
+        (result, why, current, row.meta.deleting, row.max_concurrent)
     };
     if before.map(counts) == after.map(counts) {
         return Vec::new();
@@ -119,8 +123,9 @@ pub(super) fn of_class(
     here.chain(elsewhere).flat_map(|cluster| of_cluster(snapshot, &cluster.meta().key, None, None)).collect()
 }
 
-/// An upgrader concerns others of its Cluster when one comes or goes; those that wait for a place when one is free; and
-/// those that wait for a suspect image when the Cluster that makes it suspect is no longer stalled.
+/// An upgrader concerns others of its Cluster when one comes or goes; those that wait for a place when one is free, or when
+/// a Cluster has stalled or goes on, which may be the true reason why they wait; and those that wait for a suspect image when
+/// the Cluster that makes it suspect is no longer stalled.
 pub(super) fn of_upgrader(
     snapshot: Snapshot<'_>,
     key: &ObjectKey,
@@ -146,11 +151,16 @@ pub(super) fn of_upgrader(
         {
             woken.extend(next_in_line(snapshot, &key.namespace, plan));
         }
-        let stalled = |row: &UpgraderRow| row.waits_for(Reason::UpgradeStalled);
-        let same_cluster = after.filter(|after| after.cluster_name == before.cluster_name);
-        if stalled(before) && !same_cluster.is_some_and(stalled) {
-            woken.extend(suspicious(snapshot, &key.namespace, &before.cluster_name));
-        }
+    }
+    let stalled = |row: Option<&UpgraderRow>| {
+        let stalled = row.filter(|row| row.waits_for(Reason::UpgradeStalled));
+        stalled.map(|row| row.cluster_name.clone())
+    };
+    let (was, is) = (stalled(before), stalled(after));
+    if was != is {
+        woken.extend(was.iter().flat_map(|cluster| suspicious(snapshot, &key.namespace, cluster)));
+        // Of other plans as well: the image may be the same.
+        woken.extend(waiting_for_places(snapshot, &key.namespace));
     }
     woken.retain(|other| other != key);
     woken.sort();
@@ -171,7 +181,14 @@ fn next_in_line(snapshot: Snapshot<'_>, namespace: &str, plan: &str) -> Vec<Obje
 }
 
 fn rolling_clusters(snapshot: Snapshot<'_>, namespace: &str, plan: &str) -> usize {
-    rolling(snapshot, namespace, plan).collect::<std::collections::BTreeSet<_>>().len()
+    let clusters = rolling(snapshot, namespace, plan).map(|upgrader| &*upgrader.cluster_name);
+    clusters.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+fn waiting_for_places(snapshot: Snapshot<'_>, namespace: &str) -> Vec<ObjectKey> {
+    let upgraders = snapshot.in_namespace::<UpgraderRow>(namespace);
+    let waiting = upgraders.filter(|upgrader| upgrader.waits_for(Reason::MaxConcurrentReached));
+    waiting.map(|upgrader| upgrader.meta().key.clone()).collect()
 }
 
 fn suspicious(snapshot: Snapshot<'_>, namespace: &str, cluster: &str) -> Vec<ObjectKey> {

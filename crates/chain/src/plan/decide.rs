@@ -39,8 +39,13 @@ fn no_suitable_image(observed: &Observed) -> Because<Reason> {
         let message = format!("no selected machine image is in {}", observed.plan.version_range);
         return wait(message).unblock("widen spec.versionRange, or have an image of it made");
     }
-    wait("no selected machine image has an id".to_owned())
-        .unblock("have one made by a MachineImageSyncer, or correct spec.machineImageSelector")
+    if observed.any {
+        let message =
+            "spec.machineImageSelector selects none of the machine images that there are".to_owned();
+        return wait(message).unblock("correct it, or label an image so that it is selected");
+    }
+    wait("there is no machine image in the namespace".to_owned())
+        .unblock("have one made by a MachineImageSyncer, or create one")
 }
 
 /// The image that a plan rolls out.

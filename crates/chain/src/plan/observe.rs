@@ -17,7 +17,9 @@ pub struct Observed {
     pub plan: PlanRow,
     /// What may be rolled out, as [`candidates`] has it.
     pub candidates: Vec<Hop<Candidate>>,
-    /// An image is selected and has an id, in the range or not.
+    /// There is an image in the namespace.
+    pub any: bool,
+    /// An image is selected, in the range or not.
     pub any_selected: bool,
     /// The newest selected image in the range that has no id yet.
     pub awaited: Option<Hop<ObjectRef>>,
@@ -68,7 +70,8 @@ pub(super) fn observe(snapshot: Snapshot<'_>, plan: &PlanRow) -> Observed {
     Observed {
         plan: plan.clone(),
         candidates: candidates(snapshot, plan),
-        any_selected: selected(snapshot, plan).any(|image| image.id.is_some()),
+        any: present(snapshot, plan).next().is_some(),
+        any_selected: selected(snapshot, plan).next().is_some(),
         awaited: awaited
             .map(|(version, meta)| Hop { version, image: ObjectRef::of(machine_image::KIND, meta) }),
     }
@@ -80,9 +83,13 @@ fn range(plan: &PlanRow) -> Option<VersionRange> {
     valid.then(|| plan.version_range.parse().ok()).flatten()
 }
 
-fn selected<'a>(snapshot: Snapshot<'a>, plan: &'a PlanRow) -> impl Iterator<Item = &'a MachineImageRow> {
+fn present<'a>(snapshot: Snapshot<'a>, plan: &'a PlanRow) -> impl Iterator<Item = &'a MachineImageRow> {
     let images = snapshot.in_namespace::<MachineImageRow>(&plan.meta.key.namespace);
-    images.filter(|image| !image.meta.deleting && plan.selector.matches(&image.labels))
+    images.filter(|image| !image.meta.deleting)
+}
+
+fn selected<'a>(snapshot: Snapshot<'a>, plan: &'a PlanRow) -> impl Iterator<Item = &'a MachineImageRow> {
+    present(snapshot, plan).filter(|image| plan.selector.matches(&image.labels))
 }
 
 fn version_in(range: &VersionRange, image: &MachineImageRow) -> Option<KubernetesVersion> {

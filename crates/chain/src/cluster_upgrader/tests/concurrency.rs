@@ -40,8 +40,8 @@ fn no_more_roll_than_the_plan_lets() {
     assert_eq!(world.patches(), 2);
     assert_eq!(
         world.turn("up3").pass(),
-        "wait: MaxConcurrentReached - 2 of the Clusters of the Plan may roll at a time, and now roll c, c1 (Plan \
-         ns/plan); raise spec.maxConcurrent of the Plan, or wait for them"
+        "wait: MaxConcurrentReached - 2 of the Clusters of the Plan may roll at a time, and every place is taken (Plan \
+         ns/plan); raise spec.maxConcurrent of the Plan, or wait for those that roll"
     );
     assert!(
         testkit::conditions(world.status()).starts_with("Ready=True/MaxConcurrentReached UpToDate=False/")
@@ -59,6 +59,49 @@ fn no_more_roll_than_the_plan_lets() {
     world.set("Plan", "spec.maxConcurrent", json!(3));
     world.pass();
     assert_eq!(world.patches(), 4);
+}
+
+/// At the start all are watched at once. None of them rolls, so none waits for the others; also after a kill in between.
+#[test]
+fn clusters_that_are_only_watched_take_no_place() {
+    for kill in [false, true] {
+        let mut world = World::new();
+        for number in 1..4 {
+            world.add(&format!("c{number}"), &format!("up{number}"));
+        }
+        world.set("Plan", "spec.maxConcurrent", json!(2));
+        for who in upgraders(&world) {
+            assert!(world.turn(&who).pass().starts_with("wait: Settling"));
+        }
+        if kill {
+            world.kill();
+        }
+        for who in upgraders(&world) {
+            assert!(world.turn(&who).pass().starts_with("wait: Settling"), "{kill}: {who}");
+        }
+        world.now = 20;
+        let told: Vec<String> = upgraders(&world).iter().map(|who| world.turn(who).pass()).collect();
+        let words: Vec<&str> =
+            told.iter().filter_map(|told| told.split_once(": ")?.1.split(' ').next()).collect();
+        let reached = "MaxConcurrentReached";
+        assert_eq!(words, ["UpgradeInProgress", "UpgradeInProgress", reached, reached], "{kill}");
+        assert_eq!(world.patches(), 2);
+    }
+}
+
+/// Killed after a write in the 15 s between two hops: the status still says that the Cluster rests.
+#[test]
+fn a_cluster_that_was_set_before_a_kill_has_its_place() {
+    let mut world = fleet(2, Some(1)).image("v1.37.1");
+    world.choose("v1.38.0");
+    world.turn("up").pass();
+    world.converge();
+    assert!(world.pass().starts_with("wait: Settling"));
+    world.now += 20;
+    assert_eq!(world.pass_until(2), "killed");
+    assert_eq!(world.version(), "v1.38.0");
+    world.kill();
+    assert!(world.turn("up1").pass().starts_with("wait: MaxConcurrentReached"));
 }
 
 /// Two that are looked at before either has written its status: the second sees the place that the first has taken.
@@ -181,6 +224,47 @@ fn no_cluster_starts_on_an_image_that_has_stalled_another() {
     assert_eq!(world.version(), "v1.36.4");
 }
 
+/// Whoever pauses the stalled Cluster to look at its Machines does not clear its image.
+#[test]
+fn a_pause_of_the_stalled_cluster_does_not_open_the_gate() {
+    let mut world = stalled(2);
+    world.turn("up").set("Cluster", "spec.paused", json!(true));
+    world.say("False", "Paused", "Cluster spec.paused is set to true");
+    let text = world.pass();
+    assert!(text.starts_with("failed: UpgradeStalled - no machine has moved"), "{text}");
+    assert!(text.contains("; the Cluster is paused (Cluster ns/c); unset its spec.paused"), "{text}");
+    world.kill();
+    assert_eq!(world.pass(), text);
+    assert!(world.turn("up1").pass().starts_with("wait: ImageSuspect"));
+    // Taken back, the Cluster is as stalled as before, until a machine moves.
+    world.turn("up").set("Cluster", "spec.paused", json!(false));
+    world.say("False", "ClusterUpgrading", "ThinControlPlane upgrading to version v1.36.4");
+    assert!(world.pass().starts_with("failed: UpgradeStalled"));
+    world.set("Cluster", "status.controlPlane.upToDateReplicas", json!(2));
+    assert!(world.pass().starts_with("wait: UpgradeInProgress"));
+    world.set("Cluster", "spec.paused", json!(true));
+    assert!(world.pass().starts_with("wait: ClusterPaused"), "it had not stalled");
+}
+
+/// With another image to start on, it is not the image that holds the others back.
+#[test]
+fn it_is_said_that_every_place_is_taken_by_one_that_is_stalled() {
+    let mut world = stalled(3);
+    world.set("Plan", "spec.maxConcurrent", json!(1));
+    world.choose("v1.36.5");
+    let text = world.turn("up1").pass();
+    assert!(
+        text.starts_with(
+            "wait: MaxConcurrentReached - 1 of the Clusters of the Plan may roll at a time, and every place is taken by one \
+             that is stalled (Cluster ns/c); repair it, pause its upgrader, or raise spec.maxConcurrent of the Plan"
+        ),
+        "{text}"
+    );
+    world.set("Plan", "spec.maxConcurrent", json!(2));
+    world.turn("up1").pass();
+    assert!(world.turn("up2").pass().contains("and every place is taken (Plan ns/plan)"));
+}
+
 #[test]
 fn another_image_or_version_is_not_suspect() {
     let changes: [fn(&mut World); 4] = [
@@ -271,6 +355,22 @@ fn who_waits_for_a_suspect_image_is_woken_when_it_recovers() {
     let moves =
         |row: &mut UpgraderRow| row.status.waiting.as_mut().unwrap().reason = "UpgradeInProgress".into();
     assert_eq!(woken(&mut world, "up", moves), ["up1"]);
+}
+
+/// Why it waits may be another reason then: the image is suspect, or no place becomes free by itself.
+#[test]
+fn who_waits_for_a_place_is_woken_when_a_cluster_stalls_and_when_it_goes_on() {
+    let mut world = fleet(3, Some(1));
+    for who in upgraders(&world) {
+        world.turn(&who).pass();
+    }
+    let reason = |reason: &'static str| {
+        move |row: &mut UpgraderRow| row.status.waiting.as_mut().unwrap().reason = reason.into()
+    };
+    assert_eq!(woken(&mut world, "up", reason("UpgradeStalled")), ["up1", "up2"]);
+    world.named(UP, "up")["status"]["waiting"]["reason"] = json!("UpgradeStalled");
+    assert_eq!(woken(&mut world, "up", reason("UpgradeInProgress")), ["up1", "up2"]);
+    assert!(woken(&mut world, "up", |row| row.meta.resource_version.0 += 1).is_empty());
 }
 
 #[test]

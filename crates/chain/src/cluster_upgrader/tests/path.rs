@@ -226,3 +226,36 @@ fn a_rebuild_is_left_alone() {
     assert!(walk(&mut world).is_empty());
     assert_eq!(world.pass(), "done");
 }
+
+/// With `--dry-run` a Plan writes conditions alone: what it has chosen is looked up.
+#[test]
+fn a_result_that_the_plan_may_not_write_is_taken_from_its_images() {
+    let mut world = World::settled();
+    let found = json!([{"type": "UpToDate", "status": "True", "reason": "FoundMachineImage", "message": "v1.36.4",
+        "lastTransitionTime": "2026-11-21T10:00:00Z"}]);
+    world.set("Plan", "status", json!({"observedGeneration": 1, "conditions": found}));
+    world.pass();
+    assert_eq!(world.version(), "v1.36.4");
+    // One that says nothing of its present spec has none.
+    let mut world = World::settled();
+    world.set("Plan", "status", json!({"observedGeneration": 0, "conditions": found}));
+    assert!(world.pass().starts_with("wait: PlanWithoutResult"));
+}
+
+/// Of what a class lists in the minor, an image of it would do as well.
+#[test]
+fn a_version_that_the_class_lists_and_that_has_no_image_is_named() {
+    let mut world = World::new().with(
+        "ClusterClass",
+        "spec.kubernetesVersions",
+        json!(["v1.36.2", "v1.36.3", "v1.37.0", "v1.37.1", "v1.37.9", "v1.38.0"]),
+    );
+    world.add_image("v1.37.5");
+    world.choose("v1.38.0");
+    assert_eq!(
+        world.shown(),
+        "wait: VersionNotInClass - the ClusterClass does not list v1.37.5, and of v1.37.1, which it lists, the Plan has no \
+         machine image (ClusterClass ns/class); add it to spec.kubernetesVersions of the ClusterClass, or have a machine \
+         image of v1.37.1 made that the Plan selects"
+    );
+}

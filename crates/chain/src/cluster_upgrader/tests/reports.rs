@@ -72,6 +72,36 @@ fn a_reason_that_comes_back_is_told_again() {
     assert_ne!(world.notes[0].occurrence, world.notes[2].occurrence);
 }
 
+/// Done means the version. That the image is not the Plan's is said, and a later process still knows it as done.
+#[test]
+fn an_image_that_is_not_the_plans_is_said_where_the_version_is_reached() {
+    let message = |world: &mut World| {
+        world.status()["conditions"][1]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let mut world = World::new().with("Cluster", "spec.topology.version", json!("v1.36.4"));
+    world.set("Cluster", "spec.topology.variables.2.value", json!("img:2"));
+    world.pass();
+    world.now = 20;
+    assert_eq!(world.pass(), "done");
+    assert_eq!(
+        message(&mut world),
+        "Cluster c runs v1.36.4; its image is img:2, and the image of the Plan is img:4: spec.rolloutImageChanges would \
+         roll it out"
+    );
+    world.kill();
+    assert_eq!(world.pass(), "done");
+    world.set("Cluster", "spec.topology.variables.2.value", json!("img:4"));
+    assert_eq!(world.pass(), "done");
+    assert_eq!(message(&mut world), "Cluster c runs v1.36.4");
+    // A build of the same version is neither newer nor the same.
+    world.set("Plan", "status.machineImageDetails.version", json!("v1.36.4+2"));
+    assert_eq!(world.pass(), "done");
+    assert_eq!(
+        message(&mut world),
+        "Cluster c runs v1.36.4; v1.36.4+2, the result of the Plan, is another build of it"
+    );
+}
+
 #[test]
 fn the_status_follows_the_generation() {
     let mut world = World::new().with("ClusterClassClusterUpgrader", "metadata.generation", json!(4));

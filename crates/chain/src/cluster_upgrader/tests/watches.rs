@@ -22,6 +22,23 @@ fn a_plan_concerns_its_upgraders_when_its_result_changes() {
     assert_eq!(told("status.machineImageDetails.id", json!("img:5")), ["ns/up"]);
     assert_eq!(told("spec.maxConcurrent", json!(3)), ["ns/up"]);
     assert_eq!(names(wakes::of_plan(store.snapshot(), &key, Some(&before), None)), ["ns/up"]);
+    // Why there is no result is what the upgraders say; of a result nothing is said.
+    let said = |message: &str| {
+        json!([{"type": "UpToDate", "status": "False", "reason": "NoSuitableMachineImage", "message": message,
+            "lastTransitionTime": "2026-11-21T10:00:00Z"}])
+    };
+    let mut world = World::new().with("Plan", "status.conditions", said("a"));
+    let with = |world: &World| world.store().snapshot().get::<PlanRow>(&key).unwrap().clone();
+    let first = with(&world);
+    world.set("Plan", "status.conditions", said("b"));
+    let changed = |world: &World, before: &PlanRow| {
+        names(wakes::of_plan(world.store().snapshot(), &key, Some(before), Some(&with(world))))
+    };
+    assert!(changed(&world, &first).is_empty());
+    world.set("Plan", "status.machineImageDetails", Value::Null);
+    let without = with(&world);
+    world.set("Plan", "status.conditions", said("c"));
+    assert_eq!(changed(&world, &without), ["ns/up"]);
     let other = ObjectKey::new("ns", "other");
     assert!(wakes::of_plan(store.snapshot(), &other, Some(&before), None).is_empty());
 }

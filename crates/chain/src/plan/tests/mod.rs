@@ -39,7 +39,7 @@ fn without_images_it_waits_and_stays_ready() {
     let (verdict, report) = run(&plan("{versionRange: v1.27.x}"));
     assert!(
         shown(&verdict, at(0))
-            .starts_with("wait: NoSuitableMachineImage - no selected machine image has an id")
+            .starts_with("wait: NoSuitableMachineImage - there is no machine image in the namespace")
     );
     let status = report.status.unwrap();
     assert_eq!(

@@ -15,8 +15,8 @@ fn case(reason: Reason) -> Option<(String, &'static str)> {
         ),
         Reason::NoSuitableMachineImage => (
             plan(valid),
-            "wait: NoSuitableMachineImage - no selected machine image has an id; have one made by a \
-             MachineImageSyncer, or correct spec.machineImageSelector",
+            "wait: NoSuitableMachineImage - there is no machine image in the namespace; have one made by a \
+             MachineImageSyncer, or create one",
         ),
         Reason::Malformed => (
             plan("{versionRange: [1.x]}"),
@@ -71,5 +71,19 @@ fn images_outside_the_range_are_told_apart_from_none() {
         shown(&verdict, at(0)),
         "wait: NoSuitableMachineImage - no selected machine image is in v1.36.x; widen spec.versionRange, or have an \
          image of it made"
+    );
+    // Whether they have an id makes no difference then.
+    let (verdict, _) = run(&(plan("{versionRange: v1.36.x}") + &image("a", "v1.35.1", "")));
+    assert!(shown(&verdict, at(0)).contains("no selected machine image is in v1.36.x"));
+}
+
+#[test]
+fn a_selector_that_selects_nothing_is_told_apart_from_no_image() {
+    let selecting = plan("{versionRange: v1.36.x, machineImageSelector: {matchLabels: {tier: b}}}");
+    let (verdict, _) = run(&(selecting + &image("a", "v1.36.1", "x")));
+    assert_eq!(
+        shown(&verdict, at(0)),
+        "wait: NoSuitableMachineImage - spec.machineImageSelector selects none of the machine images that there are; correct \
+         it, or label an image so that it is selected"
     );
 }
