@@ -50,6 +50,12 @@ pub fn in_release(url: &str) -> Option<String> {
     architecture.starts_with("binary-").then(|| format!("{root}/dists/{suite}/{FILE}"))
 }
 
+/// When the last of the keys expires with which a repository may be signed; nothing where one never does, or none can be
+/// read. For whoever simulates a repository: what is fetched tells it of the key that really signed.
+pub fn keys_expire(keys: &[u8]) -> Option<Timestamp> {
+    Keyring::read(keys).ok()?.expires()
+}
+
 /// By what name `InRelease` at `release` lists the index at `index`.
 pub(crate) fn name_of(index: &str, release: &str) -> String {
     let plain = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();

@@ -54,8 +54,11 @@ impl Releases {
         let count = versions.len();
         let index = Index { versions, stanzas: count * 4, kubeadm: count, skipped: 0 };
         let validators = Validators { etag, last_modified: None };
-        // Whoever asks for a signature gets one that is good and says nothing of its age.
-        let release = request.trust.as_ref().map(|_| Release::default());
+        // Whoever asks for a signature gets one by the key that is trusted, which says nothing of its own age.
+        let release = request.trust.as_ref().map(|trust| Release {
+            key_expires: sources::release::keys_expire(&trust.public_key),
+            ..Release::default()
+        });
         Ok(Fetched::Fresh { index, validators, release })
     }
 }

@@ -62,6 +62,15 @@ impl Keyring {
         Ok(Self(trusted))
     }
 
+    /// When the last of them expires, by what each says of itself and not of its subkeys; nothing where one never does.
+    pub(super) fn expires(&self) -> Option<Timestamp> {
+        let standing = self.0.iter().filter(|trusted| !trusted.revoked);
+        standing
+            .map(|trusted| trusted.expires.unwrap_or(Timestamp::MAX))
+            .max()
+            .filter(|at| *at < Timestamp::MAX)
+    }
+
     /// Whether one of the keys, or a subkey that may sign, made the signature.
     pub(super) fn verify(&self, signature: &Signature, signed: &[u8]) -> Result<Good, &'static str> {
         let mut why = "it is not by the key that is trusted";

@@ -200,6 +200,16 @@ fn the_expiry_of_the_key_is_told_and_not_judged() {
 }
 
 #[test]
+fn of_several_keys_the_last_expiry_counts() {
+    let key = |seed, expires| Signer::new(seed, at(1_000_000_000), expires).unwrap().public_key().unwrap();
+    let (old, new) = (key(3, Some(at(1_100_000_000))), key(4, Some(at(1_200_000_000))));
+    assert_eq!(keys_expire(&old), Some(at(1_100_000_000)));
+    assert_eq!(keys_expire(&[old.clone(), b"\n".to_vec(), new].concat()), Some(at(1_200_000_000)));
+    assert_eq!(keys_expire(&[old, b"\n".to_vec(), key(5, None)].concat()), None);
+    assert_eq!(keys_expire(b"simulated"), None);
+}
+
+#[test]
 fn a_keyring_may_hold_the_old_key_and_the_new() {
     let (mut old, mut new) = (signer(4), signer(5));
     let armored = [old.public_key().unwrap(), b"\n".to_vec(), new.public_key().unwrap()].concat();
