@@ -33,7 +33,7 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     let (images, denied) = current(observed, now);
     let mut message = images.into_iter().map(told).collect::<Vec<_>>().join(", ");
     if let Some(denied) = denied {
-        message.push_str(&format!("; {denied} is newer, and spec.deniedVersions has it"));
+        message = format!("{message}; {denied} is newer, and spec.deniedVersions has it");
     }
     message.push_str(&remarks(observed));
     let wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
