@@ -44,6 +44,10 @@ test-unit: ## Run the tests that need no control plane: seconds
 control-plane: build ## Build etcd, Kubernetes, kwok and Cluster API from published Go modules (cached outside the checkout)
 	$(BIN)/controlplane build
 
+.PHONY: bench-simulate
+bench-simulate: ## Measure simulate: time and memory of 2,000 Clusters over 30 days, three runs
+	$(CARGO) run --quiet --profile release-fast -p cli --example fleet
+
 ##@ Develop
 
 .PHONY: build

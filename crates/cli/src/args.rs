@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
@@ -12,9 +13,8 @@ use jiff::Timestamp;
 #[command(
     name = "kubectl-upgrader",
     bin_name = "kubectl upgrader",
-    after_help = "Exit codes: 0 done, 1 error, 2 blocked (something failed, or you must act), 3 waiting (it goes on by itself).",
-    disable_version_flag = true,
-    disable_help_subcommand = true
+    after_help = "Exit codes: 0 done, 1 error (also of the command line), 2 blocked (something failed, or you must act), 3 waiting (it goes on by itself).",
+    disable_version_flag = true
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -26,7 +26,48 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads a command line, its first word being the program.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        Self::from_arg_matches(&Self::command().try_get_matches_from(arguments)?)
+        let mut command = Self::command();
+        // Where an object is named as well, a second word after -f would be taken for a file, and not for the object.
+        for verb in ["why", "trace", "preflight"] {
+            command = command.mut_subcommand(verb, |verb| verb.mut_arg("files", |files| files.num_args(1)));
+        }
+        let arguments = Self::from_arg_matches(&command.clone().try_get_matches_from(arguments)?)?;
+        match arguments.meaningless() {
+            Some(why) => Err(command.error(ErrorKind::ArgumentConflict, why)),
+            None => Ok(arguments),
+        }
+    }
+
+    /// A flag that the verb could only ignore.
+    fn meaningless(&self) -> Option<String> {
+        let flags = &self.flags;
+        let of_server = flags.context.is_some().then_some("--context");
+        let of_server = of_server.or(flags.kubeconfig.is_some().then_some("--kubeconfig"));
+        let of_place = flags.namespace.is_some().then_some("--namespace");
+        let of_place = of_place.or(flags.all_namespaces.then_some("--all-namespaces"));
+        let with_files = |files: &[PathBuf]| of_server.filter(|_| !files.is_empty());
+        let (flag, why) = match &self.verb {
+            Verb::Get(verb) => (with_files(&verb.from.files), "with -f no server is asked"),
+            Verb::Why(verb) => (with_files(&verb.from.files), "with -f no server is asked"),
+            Verb::Trace(verb) => (with_files(&verb.of.from.files), "with -f no server is asked"),
+            Verb::Preflight(verb) => (with_files(&verb.from.files), "with -f no server is asked"),
+            Verb::Simulate(verb) if !verb.from_cluster => {
+                (of_server, "without --from-cluster no server is asked")
+            }
+            Verb::Lint(_) => {
+                let all = flags.all_namespaces.then_some("--all-namespaces");
+                (of_server.or(all), "lint looks at files, and at all of them")
+            }
+            Verb::Version(verb) if verb.client => {
+                (of_server.or(of_place), "with --client no server is asked")
+            }
+            Verb::Completion(_) => {
+                let form = (flags.output != Form::Table).then_some("--output");
+                (of_server.or(of_place).or(form), "the script is the same for every cluster")
+            }
+            Verb::Simulate(_) | Verb::Version(_) | Verb::Complete(_) => return None,
+        };
+        flag.map(|flag| format!("{flag} has no meaning here: {why}"))
     }
 }
 

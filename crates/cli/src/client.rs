@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use domain::object::{Kind, ObjectKey, api_version};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -13,6 +14,9 @@ use serde_json::Value;
 use crate::object::Object;
 use crate::read_error::{ReadError, innermost};
 
+/// How long a server may take to be there, and to go on with an answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// Objects of one page of a list.
 const PAGE: u32 = 500;
 
@@ -20,6 +24,8 @@ const PAGE: u32 = 500;
 pub(crate) struct Live {
     client: Client,
     server: String,
+    /// The program that gives the credentials, if one does.
+    program: Option<String>,
     /// The namespace of the context.
     pub(crate) namespace: String,
     /// The versions that the server has of a group, the preferred first; filled when asked.
@@ -77,11 +83,18 @@ impl Live {
                 _ => Err(error),
             },
         };
-        let config = config.map_err(|error| ReadError::of_kubeconfig(&error))?;
+        let mut config = config.map_err(|error| ReadError::of_kubeconfig(&error))?;
+        // Somebody sits in front of it.
+        config.connect_timeout = Some(CONNECT_LIMIT);
+        config.read_timeout = Some(ANSWER_LIMIT);
         let (server, namespace) = (config.cluster_url.to_string(), config.default_namespace.clone());
         let server = server.trim_end_matches('/').to_owned();
-        let client = Client::try_from(config).map_err(|error| ReadError::Kubeconfig(innermost(&error)))?;
-        Ok(Self { client, server, namespace, groups: BTreeMap::new() })
+        let program = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
+        let client = Client::try_from(config).map_err(|error| match &error {
+            kube::Error::Auth(error) => ReadError::of_credentials(error, program.as_deref()),
+            other => ReadError::Kubeconfig(innermost(other)),
+        })?;
+        Ok(Self { client, server, program, namespace, groups: BTreeMap::new() })
     }
 
     /// All objects of a kind, in a namespace or everywhere.
@@ -116,7 +129,9 @@ impl Live {
     pub(crate) async fn serves(&mut self, kind: Kind) -> Result<bool, ReadError> {
         match self.version(kind).await {
             Ok(_) => Ok(true),
-            Err(ReadError::NotInstalled | ReadError::NoClusterApi) => Ok(false),
+            Err(ReadError::NotInstalled | ReadError::NoClusterApi | ReadError::OtherVersions { .. }) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }
@@ -158,7 +173,18 @@ impl Live {
         }
         let served = self.groups.get(kind.group).map(Vec::as_slice).unwrap_or_default();
         let readable = kind.versions.iter().find(|version| served.iter().any(|served| served == *version));
-        readable.map(|version| (*version).to_owned()).ok_or_else(|| not_installed(kind.group))
+        readable.map(|version| (*version).to_owned()).ok_or_else(|| {
+            if served.is_empty() {
+                return not_installed(kind.group);
+            }
+            let advice = if kind.group == api::upgrader::GROUP {
+                "install the CRDs of this version"
+            } else {
+                "bring it to a version that is supported"
+            };
+            let (served, known) = (served.join(" and "), kind.versions.join(" and "));
+            ReadError::OtherVersions { group: kind.group, served, known, advice }
+        })
     }
 
     async fn list_resource(
@@ -176,9 +202,16 @@ impl Live {
         let resource = qualified(api_version, plural);
         let (mut objects, mut next) = (Vec::new(), None::<String>);
         loop {
-            let more = next.map(|next| format!("&continue={next}")).unwrap_or_default();
+            let more = next.map(|next| format!("&continue={}", encoded(&next))).unwrap_or_default();
             let page = format!("{path}?limit={PAGE}{more}");
-            let page = self.ask::<Page>("list", &resource, &in_namespace(namespace), &page).await?;
+            let page = match self.ask::<Page>("list", &resource, &in_namespace(namespace), &page).await {
+                // Between two pages the server has forgotten where it was: begin again, with all in one.
+                Err(ReadError::Answered { code: 410, .. }) if !more.is_empty() => {
+                    objects.clear();
+                    self.ask::<Page>("list", &resource, &in_namespace(namespace), &path).await?
+                }
+                answered => answered?,
+            };
             let group = api_version.split_once('/').map_or("", |(group, _)| group);
             let page = page.ok_or_else(|| not_installed(group))?;
             for mut item in page.items {
@@ -216,6 +249,7 @@ impl Live {
             Err(kube::Error::Api(status)) => match status.code {
                 404 => Ok(None),
                 401 => Err(ReadError::Unauthorized(server())),
+                403 if place.is_empty() => Err(ReadError::Undiscoverable(path.to_owned())),
                 403 => {
                     Err(ReadError::Forbidden { verb, resource: resource.to_owned(), place: place.to_owned() })
                 }
@@ -225,9 +259,17 @@ impl Live {
                     message: crate::state::one_line(&status.message),
                 }),
             },
+            Err(kube::Error::Auth(error)) => Err(ReadError::of_credentials(&error, self.program.as_deref())),
             Err(error) => Err(ReadError::Unreachable { server: server(), cause: innermost(&error) }),
         }
     }
+}
+
+/// A token may hold what has a meaning in a query.
+fn encoded(token: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    token.bytes().map(one).collect()
 }
 
 fn not_installed(group: &str) -> ReadError {

@@ -81,7 +81,9 @@ pub fn run(
         }
     };
     let mut screen = Screen::new(surroundings, out, err);
-    match dispatch(&arguments, &mut screen) {
+    let end = dispatch(&arguments, &mut screen);
+    // An answer that was not written, as on a full disk, is none; a reader that has gone, such as `head`, had enough.
+    match end.and_then(|end| screen.flush().map(|()| end).map_err(Into::into)) {
         Ok(end) => ExitCode::from(end.code()),
         Err(failure) => {
             screen.complain(&failure.to_string());

@@ -7,11 +7,11 @@ mod structure;
 
 use std::fmt::{self, Write as _};
 
-use api::capi;
+use api::capi::{self, cluster};
 use api::upgrader::machine_image::{self, MachineImageRow};
 use api::upgrader::machine_image_syncer::{self, SyncerRow};
 use api::upgrader::plan::{self, PlanRow};
-use api::upgrader::{GROUP, VERSION};
+use api::upgrader::{GROUP, KINDS, VERSION};
 use domain::range::VersionRange;
 use domain::version::KubernetesVersion;
 use serde::Serialize;
@@ -77,15 +77,9 @@ struct Report {
 
 pub(crate) fn run(flags: &Flags, verb: &args::Lint, screen: &mut Screen<'_>) -> Result<End, Failure> {
     let crds = Crds::load()?;
-    let (mut manifests, mut findings) = (Vec::new(), Vec::new());
-    for (file, text) in manifests::texts(&verb.files) {
-        let (read, faults) = match text {
-            Ok(text) => manifests::read(&file, &text),
-            Err(reason) => (Vec::new(), vec![Fault { file, line: 0, reason }]),
-        };
-        manifests.extend(read);
-        findings.extend(faults.into_iter().map(|fault| Finding::new(Severity::Error, fault)));
-    }
+    let (manifests, wrong) = manifests::read_all(&verb.files);
+    let mut findings: Vec<Finding> =
+        wrong.into_iter().map(|fault| Finding::new(Severity::Error, fault)).collect();
     for manifest in &manifests {
         let errors = check(&crds, manifest)?;
         if errors.is_empty() {
@@ -106,60 +100,64 @@ pub(crate) fn run(flags: &Flags, verb: &args::Lint, screen: &mut Screen<'_>) -> 
             let place = if *line == 0 { file.clone() } else { format!("{file}:{line}") };
             let _ = writeln!(text, "{place}: {severity}: {reason}");
         }
-        text + &format!("{} objects: {errors} errors, {warnings} warnings\n", report.objects)
+        let several =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let (objects, errors) = (several(report.objects, "object"), several(errors, "error"));
+        text + &format!("{objects}: {errors}, {}\n", several(warnings, "warning"))
     })?;
-    if manifests.is_empty() && errors == 0 {
-        return Err("there is no object in the files".into());
-    }
     Ok(if errors == 0 { End::Done } else { End::Error })
 }
 
-/// Everything that is wrong with one object by itself.
-pub(crate) fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Failure> {
+/// Whether it is a document for `simulate`, which reads it itself, and no object.
+pub(crate) fn is_simulation(manifest: &Manifest) -> bool {
+    manifest.body["apiVersion"] == sim::scenario::API_VERSION && manifest.body["kind"] == sim::scenario::KIND
+}
+
+/// What keeps an object from being read at all: it is none, or of a kind or version that its group does not have.
+pub(crate) fn unknown(manifest: &Manifest) -> Vec<Fault> {
     let fault = |pointer: &str, reason: String| vec![manifest.fault(pointer, reason)];
     if !manifest.body.is_object() {
-        return Ok(fault("", "it is no object of Kubernetes: it must be a map of fields".to_owned()));
+        return fault("", "it is no object of Kubernetes: it must be a map of fields".to_owned());
     }
     let text = |pointer: &str| {
         manifest.body.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
     };
     let (Some(api_version), Some(kind)) = (text("/apiVersion"), text("/kind")) else {
-        return Ok(fault("", "it is no object of Kubernetes: apiVersion and kind must be set".to_owned()));
+        return fault("", "it is no object of Kubernetes: apiVersion and kind must be set".to_owned());
     };
-    if api_version == sim::scenario::API_VERSION {
-        // It is for `simulate`, which reads it itself, and no object.
-        return Ok(Vec::new());
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let (versions, kinds): (&[&str], Vec<&str>) = match group {
+        GROUP => (&[VERSION], KINDS.iter().map(|kind| kind.kind).collect()),
+        capi::GROUP => (cluster::KIND.versions, CLUSTER_API.to_vec()),
+        sim::scenario::GROUP => (&[sim::scenario::VERSION], vec![sim::scenario::KIND]),
+        // Of objects of others, only the names are of use here.
+        _ => return Vec::new(),
+    };
+    if !kinds.contains(&kind) {
+        return fault("/kind", format!("the group {group} has no kind {kind}: it has {}", kinds.join(", ")));
     }
-    let generated = text("/metadata/generateName").is_some();
+    if !versions.contains(&version) {
+        let known = versions.join(" or ");
+        return fault("/apiVersion", format!("the group {group} has no version {version}: it is {known}"));
+    }
+    Vec::new()
+}
+
+/// Everything that is wrong with one object by itself.
+pub(crate) fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Failure> {
+    let unknown = unknown(manifest);
+    if !unknown.is_empty() || is_simulation(manifest) {
+        return Ok(unknown);
+    }
+    let generated = manifest.body.pointer("/metadata/generateName").is_some_and(Value::is_string);
     if let Err((pointer, reason)) = Object::parse(manifest.body.clone())
         && !generated
     {
-        return Ok(fault(pointer, reason));
+        return Ok(vec![manifest.fault(pointer, reason)]);
     }
-    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    if group == capi::GROUP && !CLUSTER_API.contains(&kind) {
-        return Ok(fault(
-            "/kind",
-            format!("the group {group} has no kind {kind}: it has {}", CLUSTER_API.join(", ")),
-        ));
-    }
-    if group != GROUP {
-        // Of objects of others, only the names are of use here.
-        return Ok(Vec::new());
-    }
-    if version != VERSION {
-        return Ok(fault(
-            "/apiVersion",
-            format!("the group {GROUP} has no version {version}: it is {VERSION}"),
-        ));
-    }
-    let Some(crd) = crds.of(kind) else {
-        let known: Vec<&str> = crds.kinds().collect();
-        return Ok(fault(
-            "/kind",
-            format!("the group {GROUP} has no kind {kind}: it has {}", known.join(", ")),
-        ));
-    };
+    let group = manifest.body["apiVersion"].as_str().and_then(|version| version.split_once('/'));
+    let crd = group.filter(|(group, _)| *group == GROUP);
+    let Some(crd) = crd.and_then(|_| crds.of(manifest.body["kind"].as_str()?)) else { return Ok(Vec::new()) };
     let mut faults = structure::check(crd, manifest);
     // The server evaluates rules where the structure is sound.
     if faults.is_empty() {

@@ -1,6 +1,6 @@
 //! The plugin's process: reads the environment, and hands over.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use cli::Surroundings;
@@ -17,8 +17,5 @@ fn main() -> ExitCode {
             .find_map(|name| variable(name).filter(|text| !text.is_empty())),
     };
     let mut out = std::io::stdout().lock();
-    let code = cli::run(std::env::args_os(), &surroundings, &mut out, &mut std::io::stderr().lock());
-    // A reader that has gone, such as `head`, wants no complaint.
-    let _ = out.flush();
-    code
+    cli::run(std::env::args_os(), &surroundings, &mut out, &mut std::io::stderr().lock())
 }

@@ -63,45 +63,87 @@ impl Manifest {
         }
     }
 
+    /// The first field of a name, as a JSON pointer.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let named = |pointer: &&String| pointer.rsplit_once('/').is_some_and(|(_, last)| last == name);
+        self.lines.keys().filter(named).min_by_key(|pointer| self.line(pointer)).map(String::as_str)
+    }
+
     /// Something wrong in it.
     pub(crate) fn fault(&self, pointer: &str, reason: impl Into<String>) -> Fault {
         Fault { file: self.file.clone(), line: self.line(pointer), reason: reason.into() }
     }
 }
 
-/// Reads files, directories with all below, and `-`. What can be read is of no use where something cannot.
-pub(crate) fn read_all(paths: &[PathBuf]) -> Result<Vec<Manifest>, Faults> {
-    let (mut manifests, mut faults) = (Vec::new(), Faults::default());
+/// Reads files, directories with all below, patterns of file names, and `-`: the objects of all of them, and everything
+/// that is wrong, which is also that there is no object.
+pub(crate) fn read_all(paths: &[PathBuf]) -> (Vec<Manifest>, Vec<Fault>) {
+    let (mut manifests, mut faults) = (Vec::new(), Vec::new());
     for (name, text) in texts(paths) {
         match text {
             Ok(text) => {
                 let (read, wrong) = read(&name, &text);
                 manifests.extend(read);
-                faults.0.extend(wrong);
+                faults.extend(wrong);
             }
-            Err(reason) => faults.0.push(Fault { file: name, line: 0, reason }),
+            Err(fault) => faults.push(fault),
         }
     }
-    if faults.0.is_empty() { Ok(manifests) } else { Err(faults) }
+    if manifests.is_empty() && faults.is_empty() {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        faults.push(Fault { file: names.join(", "), line: 0, reason: "there is no object in it".to_owned() });
+    }
+    (manifests, faults)
 }
 
+type Text = (String, Result<String, Fault>);
+
 /// The texts of all files, or why one cannot be read.
-pub(crate) fn texts(paths: &[PathBuf]) -> Vec<(String, Result<String, String>)> {
+fn texts(paths: &[PathBuf]) -> Vec<Text> {
     let mut texts = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
-            let mut text = String::new();
-            let read =
-                std::io::stdin().read_to_string(&mut text).map(|_| text).map_err(|error| error.to_string());
-            texts.push(("standard input".to_owned(), read));
-        } else {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().read_to_end(&mut bytes).map(|_| bytes);
+            texts.push(text("standard input".to_owned(), read));
+        } else if path.exists() || !is_pattern(path) {
             gather(path, true, &mut texts);
+        } else {
+            // As kubectl, for whoever quotes a pattern or has a shell that knows none.
+            let found: Vec<PathBuf> =
+                glob::glob(&path.to_string_lossy()).into_iter().flatten().filter_map(Result::ok).collect();
+            if found.is_empty() {
+                let (file, reason) = (path.display().to_string(), "no file is called like that".to_owned());
+                texts.push((file.clone(), Err(Fault { file, line: 0, reason })));
+            }
+            found.iter().for_each(|path| gather(path, true, &mut texts));
         }
     }
     texts
 }
 
-fn gather(path: &Path, named: bool, texts: &mut Vec<(String, Result<String, String>)>) {
+fn is_pattern(path: &Path) -> bool {
+    path.to_string_lossy().contains(['*', '?', '['])
+}
+
+/// The text of a file, whose manifests are to be in UTF-8.
+fn text(file: String, bytes: std::io::Result<Vec<u8>>) -> Text {
+    let wrong = |line, reason: &str| Fault { file: file.clone(), line, reason: reason.to_owned() };
+    let read = match bytes {
+        Err(error) => Err(wrong(0, &error.to_string())),
+        Ok(bytes) if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) => {
+            Err(wrong(1, "cannot be parsed: it is in UTF-16: save it in UTF-8"))
+        }
+        Ok(bytes) => String::from_utf8(bytes).map_err(|error| {
+            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = (1..).zip(good.split(|byte| *byte == b'\n')).last().map_or(1, |(line, _)| line);
+            wrong(line, "cannot be parsed: there are bytes that are no UTF-8")
+        }),
+    };
+    (file, read)
+}
+
+fn gather(path: &Path, named: bool, texts: &mut Vec<Text>) {
     let name = path.display().to_string();
     if path.is_dir() {
         let entries = std::fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -113,14 +155,14 @@ fn gather(path: &Path, named: bool, texts: &mut Vec<(String, Result<String, Stri
                     gather(&path, false, texts);
                 }
             }
-            Err(error) => texts.push((name, Err(error.to_string()))),
+            Err(error) => texts.push(text(name, Err(error))),
         }
         return;
     }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     // As kubectl: a file that is named is read whatever it is called.
     if named || ["yaml", "yml", "json"].contains(&extension) {
-        texts.push((name, std::fs::read_to_string(path).map_err(|error| error.to_string())));
+        texts.push(text(name, std::fs::read(path)));
     }
 }
 
@@ -155,9 +197,11 @@ pub(crate) fn read(file: &str, text: &str) -> (Vec<Manifest>, Vec<Fault>) {
     (manifests, faults)
 }
 
-/// An error's words without their own line and column, which count from the document.
+/// An error's words without their own line and column, which count from the document, and without advice for programmers.
 fn unplaced(words: &str) -> &str {
-    words.split_once(" at line ").map_or(words, |(words, _)| words)
+    let words = words.split_once(" at line ").map_or(words, |(words, _)| words);
+    let words = words.split_once(", set DuplicateKeyPolicy").map_or(words, |(words, _)| words);
+    if words.starts_with("recursive references") { "an alias stands for what it is a part of" } else { words }
 }
 
 /// The documents of a text, each with the number of its first line.
@@ -197,11 +241,23 @@ fn apart(manifest: Manifest) -> Vec<Manifest> {
         })
         .collect()
     };
-    let one = |(place, item): (usize, &Value)| Manifest {
-        file: manifest.file.clone(),
-        body: item.clone(),
-        start: manifest.line(&format!("/items/{place}")),
-        lines: within(place),
+    // Items of a typed list, such as a PlanList, need not say what they are.
+    let of_list = |field: &str| {
+        let text = manifest.body.get(field).and_then(Value::as_str)?;
+        let text = if field == "kind" { text.strip_suffix("List")? } else { text };
+        Some(text).filter(|text| !text.is_empty())
+    };
+    let typed =
+        of_list("kind").and_then(|kind| Some([("apiVersion", of_list("apiVersion")?), ("kind", kind)]));
+    let one = |(place, item): (usize, &Value)| {
+        let mut body = item.clone();
+        if let (Some(fields), Some(said)) = (body.as_object_mut(), typed) {
+            for (field, text) in said {
+                fields.entry(field).or_insert_with(|| text.into());
+            }
+        }
+        let start = manifest.line(&format!("/items/{place}"));
+        Manifest { file: manifest.file.clone(), body, start, lines: within(place) }
     };
     items.iter().enumerate().map(one).collect()
 }
@@ -354,6 +410,9 @@ items:
             "{}",
             faults[0]
         );
+        let (manifests, faults) =
+            read("l.yaml", "apiVersion: g/v1\nkind: PlanList\nitems:\n- metadata: {name: p}\n");
+        assert_eq!((manifests[0].body["kind"].as_str(), faults), (Some("Plan"), Vec::new()));
         let (_, faults) = read("f.yaml", "a: 1\nb: 2\na: 3\n");
         assert_eq!(faults.len(), 1, "a key twice");
         assert_eq!(faults[0].line, 3);

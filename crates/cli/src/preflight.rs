@@ -27,6 +27,8 @@ use crate::{End, Failure, output};
 
 /// Name of the condition that the server answers.
 const DRY_RUN: &str = "ServerAccepts";
+/// Name of the condition on what comes after the next hop.
+const WAY: &str = "WholeWay";
 const DRY_RUN_SENTENCE: &str = "the server accepts the write (a dry run)";
 
 #[derive(Serialize)]
@@ -105,6 +107,7 @@ pub(crate) fn run(flags: &Flags, verb: &args::Preflight, screen: &mut Screen<'_>
         .and_then(|plan| plan.text("/status/machineImageDetails/version"));
     let dry_run = dry_run(flags, verb, &found)?;
     let mut conditions: Vec<Line> = found.conditions.iter().map(line).collect();
+    conditions.push(whole_way(&found));
     conditions.push(dry_run);
     let asked = Asked {
         namespace: cluster.key.namespace.to_string(),
@@ -190,6 +193,21 @@ fn line(condition: &chain::cluster_upgrader::Condition) -> Line {
         }
     };
     Line { condition: condition.name, outcome, reason, message, state }
+}
+
+/// Whether the Cluster would get further than the next hop, as far as that is known today. The controller asks at each hop.
+fn whole_way(found: &Preflight) -> Line {
+    let sentence = "behind the next hop nothing is missing on the way".to_owned();
+    let (outcome, reason, message, state) = match &found.ends {
+        _ if found.write.is_none() => (Mark::NotLookedAt, None, sentence, State::None),
+        None => (Mark::Passed, None, sentence, State::Done),
+        Some(because) => {
+            let reason = domain::verdict::Reason::name(because.reason).to_owned();
+            let state = State::of_actor(because.reason.actor());
+            (Mark::NotPassed, Some(reason), one_line(&because.to_string()), state)
+        }
+    };
+    Line { condition: WAY, outcome, reason, message, state }
 }
 
 /// What the server says of the write, where there is one and a server.

@@ -1,5 +1,6 @@
 //! Why a server could not be asked: one sentence, with what to do.
 
+use kube::client::AuthError;
 use kube::config::KubeconfigError;
 
 /// Why a server could not be asked.
@@ -17,6 +18,14 @@ pub(crate) enum ReadError {
     Unauthorized(String),
     #[error("you may not {verb} {resource} {place}: ask for the verb {verb} on {resource} there")]
     Forbidden { verb: &'static str, resource: String, place: String },
+    #[error(
+        "you may not get {0}: ask for the verb get on the nonResourceURL {0}, as the ClusterRole system:discovery gives it"
+    )]
+    Undiscoverable(String),
+    #[error("cannot sign in: {0}; sign in again, or choose another --context")]
+    SignIn(String),
+    #[error("the API server has {group} in {served} alone, and this program reads {known}: {advice}")]
+    OtherVersions { group: &'static str, served: String, known: String, advice: &'static str },
     #[error(
         "kubernetes-upgrader's CRDs are not installed in this cluster: install them with `kubectl apply -k config/default`, \
          or with components.yaml of a release"
@@ -49,6 +58,18 @@ impl ReadError {
             KubeconfigError::LoadContext(name) => Self::Kubeconfig(format!("it has no context {name}")),
             other => Self::Kubeconfig(innermost(other)),
         }
+    }
+}
+
+impl ReadError {
+    /// Of credentials that could not be had, from a program that the kubeconfig names or otherwise.
+    pub(crate) fn of_credentials(error: &AuthError, program: Option<&str>) -> Self {
+        let program = program.unwrap_or("the credential plugin");
+        Self::SignIn(match error {
+            AuthError::AuthExecStart(cause) => format!("{program} cannot be started: {cause}"),
+            AuthError::AuthExecRun { out, .. } => format!("{program} ended with {}", out.status),
+            other => innermost(other),
+        })
     }
 }
 

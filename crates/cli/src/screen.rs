@@ -1,6 +1,6 @@
 //! Where the output goes, and what may be in it: colour and progress on a terminal, plain lines elsewhere.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
@@ -27,6 +27,8 @@ pub(crate) struct Screen<'a> {
     err: &'a mut dyn Write,
     color: bool,
     progress: bool,
+    /// What went wrong when the answer was written.
+    unwritten: Option<io::Error>,
     /// Glyphs beyond ASCII may be written.
     pub(crate) unicode: bool,
 }
@@ -39,20 +41,30 @@ impl<'a> Screen<'a> {
         Self {
             out,
             err,
+            unwritten: None,
             color: surroundings.out_is_terminal && !plain,
             progress: surroundings.err_is_terminal && surroundings.term.as_deref() != Some("dumb"),
             unicode: locale.contains("utf-8") || locale.contains("utf8"),
         }
     }
 
-    /// Writes what was asked for. A reader that has gone wants no more, and no complaint.
+    /// Writes what was asked for.
     pub(crate) fn print(&mut self, text: &str) {
-        let _ = self.out.write_all(self.spelled(text).as_bytes());
+        self.print_data(&self.spelled(text));
     }
 
     /// Writes what programs read, as it is.
     pub(crate) fn print_data(&mut self, text: &str) {
-        let _ = self.out.write_all(text.as_bytes());
+        if let Err(error) = self.out.write_all(text.as_bytes()) {
+            self.unwritten.get_or_insert(error);
+        }
+    }
+
+    /// Sees to it that what was printed has arrived, and says why it has not; a reader that has gone is no reason.
+    pub(crate) fn flush(&mut self) -> Result<(), String> {
+        let error = self.unwritten.take().or(self.out.flush().err());
+        let error = error.filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+        error.map_or(Ok(()), |error| Err(format!("cannot write the answer: {error}")))
     }
 
     /// Writes a sentence that is not part of the answer.

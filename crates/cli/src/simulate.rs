@@ -15,7 +15,7 @@ use sim::{Roll, Timeline};
 
 use crate::args::{self, Flags};
 use crate::lint::{self, crds::Crds};
-use crate::manifests::{self, Fault, Faults, Manifest};
+use crate::manifests::{self, Faults, Manifest};
 use crate::object::{Id, Object};
 use crate::screen::Screen;
 use crate::source;
@@ -57,41 +57,40 @@ fn given(
     verb: &args::Simulate,
     objects: &mut BTreeMap<Id, Value>,
 ) -> Result<Scenario, Failure> {
-    let (mut texts, mut read, mut faults) = (Vec::new(), Vec::new(), Faults::default());
-    for (file, text) in manifests::texts(&verb.files) {
-        match text {
-            Ok(text) => {
-                let (manifests, wrong) = manifests::read(&file, &text);
-                faults.0.extend(wrong);
-                read.extend(manifests);
-                texts.push((file, text));
-            }
-            Err(reason) => faults.0.push(Fault { file, line: 0, reason }),
-        }
-    }
+    let (read, wrong) = manifests::read_all(&verb.files);
+    // With a cluster there is something to begin with, whatever the files hold.
+    let mut faults = Faults(if verb.files.is_empty() { Vec::new() } else { wrong });
     let crds = Crds::load()?;
-    let is_simulation = |manifest: &Manifest| manifest.body["kind"] == scenario::KIND;
-    for manifest in read.iter().filter(|manifest| !is_simulation(manifest)) {
+    let (simulations, others): (Vec<Manifest>, Vec<Manifest>) =
+        read.into_iter().partition(lint::is_simulation);
+    for manifest in &others {
         faults.0.extend(lint::check(&crds, manifest)?);
+    }
+    for manifest in simulations.iter().skip(1) {
+        faults.0.push(manifest.fault("", format!("there is a {} already", scenario::KIND)));
+    }
+    let now = Clock::system(0).now().round(jiff::Unit::Second).unwrap_or_default();
+    let start = verb.start.unwrap_or(now);
+    let mut scenario = Scenario { start, ..Scenario::default() };
+    if let Some(manifest) = simulations.first() {
+        let mut spec = manifest.body.get("spec").cloned().unwrap_or_default();
+        // What the spec says of times is counted from the start, so the flag takes its place and not that of the result.
+        if let (Some(start), Some(fields)) = (verb.start, spec.as_object_mut()) {
+            fields.insert("start".to_owned(), json!(start));
+        }
+        match Scenario::of_spec(spec, start) {
+            Ok(read) => scenario = read,
+            Err(reason) => faults.0.push(manifest.fault(&blamed(manifest, &reason), reason)),
+        }
     }
     if !faults.0.is_empty() {
         return Err(faults.to_string().into());
     }
-    let mut scenario = Scenario::read(texts.iter().map(|(file, text)| (&**file, &**text)))
-        .map_err(|error| error.to_string())?;
-    scenario.objects.clear();
-    let has_start =
-        read.iter().any(|manifest| is_simulation(manifest) && !manifest.body["spec"]["start"].is_null());
-    for manifest in read.into_iter().filter(|manifest| !is_simulation(manifest)) {
+    for manifest in others {
         let namespace = flags.namespace.as_deref().unwrap_or("default");
         if let Some(object) = placed(manifest.body, namespace) {
             objects.insert(object.id.clone(), object.body);
         }
-    }
-    if let Some(start) = verb.start {
-        scenario.start = start;
-    } else if !has_start {
-        scenario.start = Clock::system(0).now().round(jiff::Unit::Second).unwrap_or(scenario.start);
     }
     if let Some(until) = &verb.until {
         scenario.until = until_of(until, scenario.start)?;
@@ -109,6 +108,16 @@ fn given(
         scenario.releases.push(release_of(release, scenario.start)?);
     }
     Ok(scenario)
+}
+
+/// The field that an error of a Simulation speaks of, as a JSON pointer.
+fn blamed(manifest: &Manifest, reason: &str) -> String {
+    let unknown = reason.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));
+    if let Some(pointer) = unknown.and_then(|(field, _)| manifest.field(field)) {
+        return pointer.to_owned();
+    }
+    let path = reason.split(": ").next().unwrap_or_default();
+    format!("/{}", path.replace('.', "/").replace('[', "/").replace(']', ""))
 }
 
 /// An object in the namespace that it is applied to.

@@ -9,11 +9,11 @@ use runtime::clock::Clock;
 use crate::Failure;
 use crate::args::{Flags, From};
 use crate::client::Live;
-use crate::kinds;
 use crate::manifests::{self, Faults};
 use crate::object::{Id, Object};
 use crate::read_error::ReadError;
 use crate::world::World;
+use crate::{kinds, lint};
 
 /// What was read, and how it is to be shown.
 pub(crate) struct Look {
@@ -36,8 +36,18 @@ pub(crate) fn look(flags: &Flags, from: &From, needed: &[Kind], helpful: &[Kind]
     let now = from.at.unwrap_or_else(|| Clock::system(0).now());
     if !from.files.is_empty() {
         let mut world = World::default();
-        let mut faults = Faults::default();
-        for manifest in manifests::read_all(&from.files).map_err(|faults| faults.to_string())? {
+        let (read, wrong) = manifests::read_all(&from.files);
+        let mut faults = Faults(wrong);
+        for manifest in read {
+            // A dump may be older than this program, so only what it could not read at all is wrong.
+            if lint::is_simulation(&manifest) {
+                continue;
+            }
+            let unknown = lint::unknown(&manifest);
+            if !unknown.is_empty() {
+                faults.0.extend(unknown);
+                continue;
+            }
             match Object::parse(manifest.body.clone()) {
                 Ok(mut object) => {
                     let namespaced = kinds::of(&object.id.group, &object.id.kind).is_some();
@@ -72,7 +82,11 @@ pub(crate) fn look(flags: &Flags, from: &From, needed: &[Kind], helpful: &[Kind]
         for kind in helpful {
             match live.list(*kind, namespace.as_deref()).await {
                 Ok(objects) => objects.into_iter().for_each(|object| world.put(object)),
-                Err(error @ (ReadError::Forbidden { .. } | ReadError::NoClusterApi)) => {
+                Err(
+                    error @ (ReadError::Forbidden { .. }
+                    | ReadError::NoClusterApi
+                    | ReadError::OtherVersions { .. }),
+                ) => {
                     world.missing.push(format!("less is known of this: {error}"));
                 }
                 Err(error) => return Err(error.into()),

@@ -75,7 +75,8 @@ pub(crate) fn run(flags: &Flags, verb: &args::Of, screen: &mut Screen<'_>) -> Re
 pub(crate) fn find(flags: &Flags, verb: &args::Of) -> Result<(Look, Id), Failure> {
     let (word, name) = match verb.object.as_slice() {
         [one] => one.split_once('/').ok_or_else(|| format!("say which: KIND/NAME, not {one}"))?,
-        [kind, name] => (kind.as_str(), name.as_str()),
+        [kind, name] if !kind.contains('/') => (kind.as_str(), name.as_str()),
+        [one, more] => return Err(format!("one object at a time: {one} or {more}, as KIND/NAME").into()),
         _ => return Err("say which: KIND/NAME".into()),
     };
     let kind = kinds::named(word)

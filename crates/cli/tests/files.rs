@@ -192,3 +192,183 @@ fn a_simulation_says_what_it_cannot_begin_with() {
         assert!(ends_with(&format!("{code:?}"), 1), "{arguments}");
     }
 }
+
+/// Runs the plugin on files by their bytes, in a folder of their own: what it said, and its exit code.
+fn on_files(files: &[(&str, &[u8])], arguments: &str) -> (String, String) {
+    let folder = TempDir::new().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let place = folder.path().to_str().unwrap();
+    let words = arguments.split_whitespace().map(|word| word.replace("DIR", place));
+    let words = std::iter::once("kubectl-upgrader".to_owned()).chain(words).map(OsString::from);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let utf8 = Surroundings { locale: Some("C.UTF-8".into()), ..Surroundings::default() };
+    let code = cli::run(words, &utf8, &mut out, &mut err);
+    let said = String::from_utf8(out).unwrap() + &String::from_utf8(err).unwrap();
+    (said.replace(place, "DIR"), format!("{code:?}"))
+}
+
+fn a_plan() -> String {
+    format!(
+        "apiVersion: {OURS}/v1alpha1\nkind: Plan\nmetadata: {{name: p}}\nspec: {{versionRange: v1.36.x}}\n"
+    )
+}
+
+#[test]
+fn files_may_come_as_people_have_them() {
+    let plan = a_plan();
+    let with_mark = [b"\xef\xbb\xbf", plan.as_bytes()].concat();
+    let list = format!(
+        "apiVersion: {OURS}/v1alpha1\nkind: PlanList\nitems:\n- metadata: {{name: p}}\n  spec: {{versionRange: v1.36.x}}\n"
+    );
+    let json = format!(
+        "{{\"apiVersion\":\"{OURS}/v1alpha1\",\"kind\":\"Plan\",\"metadata\":{{\"name\":\"p\"}},\n\t\"spec\":{{\"versionRange\":\"v1.36.x\"}}}}"
+    );
+    for (name, bytes) in [
+        ("f.yaml", plan.replace('\n', "\r\n").into_bytes()),
+        ("f.yaml", with_mark),
+        ("f.yaml", list.into_bytes()),
+        ("f.json", json.into_bytes()),
+        ("f.yml", format!("# first\n---\n---\n{plan}---\n# last\n").into_bytes()),
+    ] {
+        for place in ["DIR", "DIR/f.*"] {
+            let (said, code) = on_files(&[(name, &bytes), ("readme.md", b"[")], &format!("lint -f {place}"));
+            assert_eq!((&*said, ends_with(&code, 0)), ("1 object: 0 errors, 0 warnings\n", true), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_no_use_is_an_error_with_its_line() {
+    let plan = a_plan();
+    let kind = plan.replace("kind: Plan", "kind: Plann");
+    let version = plan.replace("v1alpha1", "v1");
+    let cluster = "apiVersion: cluster.x-k8s.io/v1alpha3\nkind: Cluster\nmetadata: {name: c}\n";
+    for (bytes, words) in [
+        (b"".as_slice(), "DIR/f.yaml: there is no object in it"),
+        (b"# nothing\n---\n", "DIR/f.yaml: there is no object in it"),
+        (b"a: 1\nb: \"\xff\"\n", "DIR/f.yaml:2: cannot be parsed: there are bytes that are no UTF-8"),
+        (b"\xff\xfea\x00", "DIR/f.yaml:1: cannot be parsed: it is in UTF-16"),
+        (b"a:\n\tb: 1\n", "DIR/f.yaml:2: cannot be parsed: tabs disallowed"),
+        (b"a: 1\na: 2\n", "DIR/f.yaml:2: cannot be parsed: duplicate mapping key: a\n"),
+        (b"a: &a [*a]\n", "DIR/f.yaml:1: cannot be parsed: an alias stands for what it is a part of"),
+        (b"hello\n", "DIR/f.yaml:1: it is no object of Kubernetes"),
+        (
+            kind.as_bytes(),
+            "DIR/f.yaml:2: the group kubernetesupgraded.dimitrikoshkin.com has no kind Plann: it has",
+        ),
+        (version.as_bytes(), "has no version v1: it is v1alpha1"),
+        (
+            cluster.as_bytes(),
+            "DIR/f.yaml:1: the group cluster.x-k8s.io has no version v1alpha3: it is v1beta2 or v1beta1",
+        ),
+    ] {
+        for verb in ["get", "why plan/p", "trace plan/p", "preflight c", "simulate --until 1h", "lint"] {
+            let (said, code) = on_files(&[("f.yaml", bytes)], &format!("{verb} -f DIR/f.yaml"));
+            let said = said.replace(": error: ", ": ");
+            assert!(said.contains(words) && ends_with(&code, 1), "{verb}: {said}{code}");
+        }
+    }
+    for missing in ["DIR/none.yaml", "DIR/*.yaml", "DIR"] {
+        let (said, code) = on_files(&[], &format!("get -f {missing}"));
+        assert!(said.starts_with(missing) && ends_with(&code, 1), "{said}{code}");
+    }
+}
+
+#[test]
+fn a_flag_without_meaning_is_refused() {
+    for (arguments, words) in [
+        ("get -f DIR --context x", "--context has no meaning here: with -f no server is asked"),
+        ("why plan/p -f DIR --kubeconfig x", "--kubeconfig has no meaning here"),
+        ("simulate -f DIR --context x", "--context has no meaning here: without --from-cluster"),
+        ("lint -f DIR -A", "--all-namespaces has no meaning here"),
+        ("version --client --context x", "--context has no meaning here: with --client"),
+        ("completion bash -o json", "--output has no meaning here"),
+        ("get -n a -A", "cannot be used with"),
+        ("get -o xml", "possible values: table, wide, json, yaml"),
+        ("why cluster/a plan/b -f DIR", "one object at a time: cluster/a or plan/b"),
+    ] {
+        let (said, code) = on_files(&[("f.yaml", a_plan().as_bytes())], arguments);
+        assert!(said.contains(words) && ends_with(&code, 1), "{arguments}: {said}{code}");
+    }
+}
+
+/// As kubectl, -f takes one word where an object is named as well, so that their order does not matter.
+#[test]
+fn the_object_may_come_last() {
+    for arguments in ["why -f DIR/f.yaml plan/p", "trace -f DIR/f.yaml plan p", "why plan/p -f DIR/f.yaml"] {
+        let (said, code) = on_files(&[("f.yaml", a_plan().as_bytes())], arguments);
+        assert!(said.contains("Plan/p") && ends_with(&code, 3), "{arguments}: {said}{code}");
+    }
+}
+
+/// Times of a Simulation count from its start, which is now where nothing else is said.
+#[test]
+fn times_of_a_simulation_count_from_its_start() {
+    let simulation = "---\napiVersion: sim.kubernetes-upgrader/v1alpha1\nkind: Simulation\nspec:\n  duration: 3h\n  releases:\n  - {version: v1.36.9, at: 2h}\n";
+    let all = a_plan() + simulation;
+    for arguments in ["simulate -f DIR/f.yaml", "simulate -f DIR/f.yaml --start 2026-12-01T00:00:00Z"] {
+        let (said, _) = on_files(&[("f.yaml", all.as_bytes())], arguments);
+        assert!(said.contains("+0d 02:00:00  repository") && said.contains("published v1.36.9"), "{said}");
+    }
+    let given = all.replace("spec:\n  duration", "spec:\n  start: 2026-01-01T00:00:00Z\n  duration");
+    let (said, _) =
+        on_files(&[("f.yaml", given.as_bytes())], "simulate -f DIR/f.yaml --start 2026-12-01T00:00:00Z");
+    assert!(said.contains("2026-12-01 02:00:00Z  +0d 02:00:00  repository"), "{said}");
+    for (old, new, words) in [
+        ("duration: 3h", "length: 3h", "DIR/f.yaml:9: spec: unknown field `length`"),
+        ("at: 2h", "at: soon", "DIR/f.yaml:11: spec.releases[0]: \"soon\" is neither"),
+    ] {
+        let (said, code) =
+            on_files(&[("f.yaml", all.replace(old, new).as_bytes())], "simulate -f DIR/f.yaml");
+        assert!(said.contains(words) && ends_with(&code, 1), "{said}{code}");
+    }
+}
+
+/// A path that cannot exist: from, to, and the first missing hop, also where the next one is there.
+#[test]
+fn a_way_that_ends_behind_the_next_hop_is_told() {
+    let fleet = include_str!("../../../docs/examples/fleet.yaml");
+    let ask =
+        |arguments: &str| on_files(&[("f.yaml", fleet.as_bytes())], &format!("{arguments} -f DIR/f.yaml"));
+    let (said, code) = ask("preflight lab --to v1.39.0");
+    assert!(said.contains("next hop v1.36.2"), "{said}");
+    assert!(
+        said.contains("✖   WholeWay") && said.contains("on the way from v1.35.5 to v1.39.0 comes v1.37"),
+        "{said}"
+    );
+    assert!(ends_with(&code, 3), "{code}");
+    let (said, code) = ask("preflight lab --to v1.36.2");
+    assert!(said.contains("✔   WholeWay") && ends_with(&code, 0), "{said}");
+    let (said, _) = ask("preflight production --to v1.39.0");
+    assert!(
+        said.contains("◌   WholeWay") && said.contains("on the way from v1.34.9 to v1.39.0 comes v1.35"),
+        "{said}"
+    );
+}
+
+/// A disk that is full is an error; a reader that has gone is none.
+#[test]
+fn an_answer_that_is_not_written_is_an_error() {
+    struct Broken(std::io::ErrorKind);
+    impl std::io::Write for Broken {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    for (kind, code, said) in [
+        (std::io::ErrorKind::StorageFull, 1, "cannot write the answer: "),
+        (std::io::ErrorKind::BrokenPipe, 0, ""),
+    ] {
+        let words = ["kubectl-upgrader", "version", "--client"].map(OsString::from);
+        let mut err = Vec::new();
+        let ended = cli::run(words, &Surroundings::default(), &mut Broken(kind), &mut err);
+        let err = String::from_utf8(err).unwrap();
+        assert!(err.starts_with(said) && err.is_empty() == said.is_empty(), "{err}");
+        assert!(ends_with(&format!("{ended:?}"), code), "{kind}");
+    }
+}

@@ -23,6 +23,12 @@ struct Server {
     patched: Option<(u16, Value)>,
     /// Objects of a page of a list.
     page: Option<usize>,
+    /// The version in which Cluster API is served, if it is another one.
+    cluster_api: Option<&'static str>,
+    /// The server forgets where a list was.
+    forgetful: bool,
+    /// Discovery is refused.
+    secretive: bool,
 }
 
 fn status(code: u16, reason: &str, message: &str) -> Value {
@@ -56,8 +62,11 @@ impl Server {
         }
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         if let ["apis", group] = parts.as_slice() {
+            if self.secretive {
+                return (403, status(403, "Forbidden", "is forbidden"));
+            }
             let version = match *group {
-                "cluster.x-k8s.io" => "v1beta2",
+                "cluster.x-k8s.io" => self.cluster_api.unwrap_or("v1beta2"),
                 "batch" | "apps" => "v1",
                 _ => "v1alpha1",
             };
@@ -89,7 +98,11 @@ impl Server {
         let items: Vec<Value> = self.objects.iter().filter(listed).cloned().collect();
         let at = request.url.query_pairs().find(|(name, _)| name == "continue");
         let at: usize = at.map_or(0, |(_, at)| at.parse().unwrap());
-        let size = self.page.unwrap_or(500);
+        if self.forgetful && at > 0 {
+            return (410, status(410, "Expired", "The provided continue parameter is too old"));
+        }
+        let limited = request.url.query_pairs().any(|(name, _)| name == "limit");
+        let size = self.page.filter(|_| limited).unwrap_or(500);
         let more = (at + size < items.len()).then(|| (at + size).to_string());
         let page: Vec<&Value> = items.iter().skip(at).take(size).collect();
         (200, json!({"metadata": {"continue": more}, "items": page}))
@@ -127,11 +140,15 @@ async fn run(server: Server, arguments: &[&str]) -> Ran {
 }
 
 fn run_at(server: &str, arguments: &[&str]) -> Ran {
+    run_with(server, "token: t", arguments)
+}
+
+fn run_with(server: &str, user: &str, arguments: &[&str]) -> Ran {
     let folder = TempDir::new().unwrap();
     let kubeconfig = folder.path().join("config");
     let text = format!(
         "{{apiVersion: v1, kind: Config, current-context: c, clusters: [{{name: c, cluster: {{server: '{server}'}}}}], \
-         users: [{{name: u, user: {{token: t}}}}], contexts: [{{name: c, context: {{cluster: c, user: u, namespace: fleet}}}}]}}"
+         users: [{{name: u, user: {{{user}}}}}], contexts: [{{name: c, context: {{cluster: c, user: u, namespace: fleet}}}}]}}"
     );
     std::fs::write(&kubeconfig, text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_kubectl-upgrader"))
@@ -177,6 +194,9 @@ async fn a_long_list_comes_in_pages() {
     let ran = run(Server { page: Some(1), ..Server::of_the_docs() }, &["get", "-o", "json"]).await;
     let read: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(read["clusters"].as_array().unwrap().len(), 2);
+    let forgetful = Server { page: Some(1), forgetful: true, ..Server::of_the_docs() };
+    let again = run(forgetful, &["get", "-o", "json"]).await;
+    assert_eq!(again.out, ran.out, "{}", again.err);
 }
 
 #[tokio::test]
@@ -203,6 +223,16 @@ async fn what_is_missing_is_said_in_one_sentence() {
             vec!["get", "-A"],
             "you may not list clusters.cluster.x-k8s.io in all namespaces: ask for the verb list",
         ),
+        (
+            Server { cluster_api: Some("v1alpha4"), ..docs.clone() },
+            vec!["get"],
+            "the API server has cluster.x-k8s.io in v1alpha4 alone, and this program reads v1beta2 and v1beta1",
+        ),
+        (
+            Server { secretive: true, ..docs.clone() },
+            vec!["get"],
+            "you may not get /apis/kubernetesupgraded.dimitrikoshkin.com: ask for the verb get on the nonResourceURL",
+        ),
         (Server { signed_out: true, ..docs.clone() }, vec!["get"], "does not accept your credentials"),
     ] {
         let ran = run(server, &arguments).await;
@@ -217,6 +247,13 @@ fn an_unreachable_server_is_named() {
     let ran = run_at("http://127.0.0.1:1", &["get"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.starts_with("cannot reach the API server at http://127.0.0.1:1: "), "{}", ran.err);
+    let ran = run_with(
+        "http://127.0.0.1:1",
+        "exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-helper, interactiveMode: Never}",
+        &["get"],
+    );
+    assert!(ran.err.starts_with("cannot sign in: no-such-helper cannot be started"), "{}", ran.err);
+    assert_eq!((ran.code, ran.err.trim_end().lines().count()), (1, 1), "{}", ran.err);
     let ran = run_at("http://127.0.0.1:1", &["get", "--context", "other"]);
     assert!(ran.err.contains("it has no context other"), "{}", ran.err);
 }

@@ -4,6 +4,7 @@
 use api::upgrader::cluster_upgrader::{Reason, UpgraderRow};
 use api::upgrader::machine_image::MachineImageRow;
 use domain::object::ObjectKey;
+use domain::verdict::Because;
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::store::Snapshot;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::admit::Fleet;
 use super::conditions::{Condition, Outcome, look};
 use super::decide::{api_version, operations};
+use super::facts::Target;
 use super::memory::Memory;
 use super::observe::{Observed, observe};
 use super::{Policy, facts, hop};
@@ -24,6 +26,8 @@ pub struct Preflight {
     /// The write of the next hop, where it is known, whether every condition holds or not; none where the Cluster is
     /// where it is to go.
     pub write: Option<Write>,
+    /// What ends the way behind that hop, so that the Cluster would stop short of the version that was asked for.
+    pub ends: Option<Because<Reason>>,
 }
 
 /// The write of one hop.
@@ -74,7 +78,25 @@ pub fn preflight(
         cluster: target.cluster.meta.key.clone(),
         patch,
     });
-    Preflight { conditions: looked.conditions.into_iter().map(seen_once).collect(), write }
+    let ends = looked.target.as_ref().filter(|_| write.is_some()).and_then(|target| ends(&observed, target));
+    Preflight { conditions: looked.conditions.into_iter().map(seen_once).collect(), write, ends }
+}
+
+/// What is missing behind the next hop, on the way from what the Cluster has to what is wanted.
+fn ends(observed: &Observed, from: &Target<'_>) -> Option<Because<Reason>> {
+    let wanted = facts::wanted(observed).ok()?;
+    let mut at = from.clone();
+    loop {
+        match hop::next(observed, &at, &wanted) {
+            // Each leads to a newer image, so there are no more of them than images.
+            hop::Next::Hop(hop) if !hop.image_only => at.current = hop.version,
+            hop::Next::Missing(missing) => {
+                let ends = hop::image_missing(from, &wanted, &missing);
+                return ends.or_else(|| hop::not_listed(observed, from, &missing)).map(|because| *because);
+            }
+            hop::Next::Hop(_) | hop::Next::Reached => return None,
+        }
+    }
 }
 
 fn next_image(observed: &Observed) -> Option<ObjectKey> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::rules::Programs;
 use crate::Failure;
 
 macro_rules! crd {
@@ -25,17 +26,16 @@ pub(crate) const TEXTS: [&str; 6] = [
 ];
 
 /// The schema of one kind.
-#[derive(Debug)]
 pub(crate) struct Crd {
     kind: String,
     /// `openAPIV3Schema`.
     pub(super) schema: Value,
     /// The same, compiled as JSON Schema.
     pub(super) compiled: jsonschema::Validator,
+    pub(super) programs: Programs,
 }
 
 /// The schemas of all kinds.
-#[derive(Debug)]
 pub(crate) struct Crds(Vec<Crd>);
 
 impl Crds {
@@ -53,7 +53,7 @@ impl Crds {
                 let options =
                     jsonschema::options().with_draft(jsonschema::Draft::Draft4).should_validate_formats(true);
                 let compiled = options.build(&plain).map_err(|error| error.to_string())?;
-                Ok(Crd { kind, schema, compiled })
+                Ok(Crd { kind, schema, compiled, programs: Programs::default() })
             })
             .collect();
         crds.map(Self)
@@ -61,9 +61,5 @@ impl Crds {
 
     pub(crate) fn of(&self, kind: &str) -> Option<&Crd> {
         self.0.iter().find(|crd| crd.kind == kind)
-    }
-
-    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|crd| &*crd.kind)
     }
 }

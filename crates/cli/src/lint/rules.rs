@@ -1,5 +1,9 @@
 //! The rules of the schemas (CEL), evaluated as on create: nothing was there before.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
 use cel::{Context, Program, Value as Cel};
 use serde_json::Value;
 
@@ -21,7 +25,7 @@ pub(super) fn check(crd: &Crd, manifest: &Manifest) -> Result<Vec<Fault>, Failur
     let body = without_nulls(&manifest.body);
     let mut faults = Vec::new();
     walk(&crd.schema, &body, "", &mut |pointer, rule, value| {
-        match evaluate(rule, value)? {
+        match evaluate(crd, rule, value)? {
             Outcome::Holds | Outcome::OfChangesOnly => {}
             Outcome::Broken => {
                 let message = rule.get("message").and_then(Value::as_str);
@@ -62,11 +66,27 @@ fn walk(schema: &Value, value: &Value, pointer: &str, visit: &mut Visit<'_>) -> 
     Ok(())
 }
 
-fn evaluate(rule: &Value, value: &Value) -> Result<Outcome, Failure> {
+/// Rules as they were read, by their text: a file has many objects of one kind, and reading costs more than evaluating.
+#[derive(Default)]
+pub(super) struct Programs(RefCell<BTreeMap<String, Rc<Program>>>);
+
+impl Programs {
+    fn of(&self, text: &str) -> Result<Rc<Program>, Failure> {
+        if let Some(known) = self.0.borrow().get(text) {
+            return Ok(known.clone());
+        }
+        let program =
+            Program::compile(text).map_err(|error| format!("the rule `{text}` cannot be read: {error}"))?;
+        let program = Rc::new(program);
+        self.0.borrow_mut().insert(text.to_owned(), program.clone());
+        Ok(program)
+    }
+}
+
+fn evaluate(crd: &Crd, rule: &Value, value: &Value) -> Result<Outcome, Failure> {
     let text = rule.get("rule").and_then(Value::as_str).unwrap_or_default();
     let optional_old = rule.get("optionalOldSelf") == Some(&Value::Bool(true));
-    let program =
-        Program::compile(text).map_err(|error| format!("the rule `{text}` cannot be read: {error}"))?;
+    let program = crd.programs.of(text)?;
     if !optional_old && program.references().variables().contains(&"oldSelf") {
         return Ok(Outcome::OfChangesOnly);
     }
@@ -75,7 +95,7 @@ fn evaluate(rule: &Value, value: &Value) -> Result<Outcome, Failure> {
         .add_variable("self", value)
         .map_err(|error| format!("the rule `{text}` cannot be given its value: {error}"))?;
     if optional_old {
-        let absent = Program::compile("optional.none()").map_err(|error| error.to_string())?;
+        let absent = crd.programs.of("optional.none()")?;
         let absent = absent.execute(&context).map_err(|error| error.to_string())?;
         context.add_variable_from_value("oldSelf", absent);
     }

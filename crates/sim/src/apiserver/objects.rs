@@ -4,6 +4,7 @@
 //! many read it. A watch is told the lines of what came after its resourceVersion; a bounded past is kept for that.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use domain::object::ObjectKey;
@@ -52,7 +53,7 @@ struct Past {
 
 #[derive(Default)]
 struct Table {
-    objects: BTreeMap<ObjectKey, Entry>,
+    objects: BTreeMap<ObjectKey, Arc<Entry>>,
     watchers: Vec<Watcher>,
     past: VecDeque<Past>,
     /// The newest version that the past has forgotten.
@@ -83,7 +84,12 @@ impl Objects {
 
     /// One object.
     pub(crate) fn get(&self, id: Id, key: &ObjectKey) -> Option<&Entry> {
-        self.tables.get(id.0)?.objects.get(key)
+        self.tables.get(id.0)?.objects.get(key).map(AsRef::as_ref)
+    }
+
+    /// The same, to be kept while it is written.
+    pub(crate) fn kept(&self, id: Id, key: &ObjectKey) -> Option<Arc<Entry>> {
+        self.tables.get(id.0)?.objects.get(key).cloned()
     }
 
     /// All objects of a resource, in the order of their keys.
@@ -98,15 +104,15 @@ impl Objects {
     }
 
     /// Stores an object under the next resourceVersion and tells who watches. Gives the one before back.
-    pub(crate) fn put(&mut self, id: Id, key: &ObjectKey, mut value: Value) -> Option<Value> {
+    pub(crate) fn put(&mut self, id: Id, key: &ObjectKey, mut value: Value) -> Option<Arc<Entry>> {
         self.version += 1;
         value["metadata"]["resourceVersion"] = Value::String(self.version.to_string());
         let bytes = Bytes::from(value.to_string());
-        let before = self.tables.get_mut(id.0)?.objects.insert(key.clone(), Entry { value, bytes });
+        let before = self.tables.get_mut(id.0)?.objects.insert(key.clone(), Arc::new(Entry { value, bytes }));
         let type_ = if before.is_some() { "MODIFIED" } else { "ADDED" };
         self.own(id, key, before.as_ref().map(|entry| &entry.value));
         self.tell(id, key, type_);
-        before.map(|entry| entry.value)
+        before
     }
 
     /// Removes an object and tells who watches. Gives it back.
@@ -114,7 +120,7 @@ impl Objects {
         self.version += 1;
         let version = self.version;
         let table = self.tables.get_mut(id.0)?;
-        let mut value = table.objects.remove(key)?.value;
+        let mut value = Arc::unwrap_or_clone(table.objects.remove(key)?).value;
         for uid in owners(&value) {
             if let Some(owned) = self.owned.get_mut(uid) {
                 owned.retain(|(of, owned)| (*of, owned) != (id, key));

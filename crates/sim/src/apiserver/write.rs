@@ -237,8 +237,9 @@ impl World {
 
     fn store(&mut self, actor: &str, id: Id, key: &ObjectKey, value: Value) {
         let before = self.objects.put(id, key, value);
-        self.tell_change_to(actor, id, key, before.as_ref());
-        self.changed(id, key, before.as_ref());
+        let before = before.as_ref().map(|entry| &entry.value);
+        self.tell_change_to(actor, id, key, before);
+        self.changed(id, key, before);
     }
 
     fn bytes(&self, id: Id, key: &ObjectKey) -> Result<Bytes, Refused> {

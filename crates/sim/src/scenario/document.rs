@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::wire::Wire;
-use super::{API_VERSION, KIND, Scenario};
+use super::{API_VERSION, KIND, Scenario, wire};
 
 /// What is wrong with a file, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,11 +66,9 @@ pub(super) fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> R
     }
     if let Some((file, document, line, spec)) = simulation {
         let wrong = |reason: String| ReadError { file, document, line, reason };
-        // Through text, so that the error names the field.
-        let spec = if spec.is_null() { Value::Object(serde_json::Map::new()) } else { spec };
-        let wire: Wire =
-            serde_json::from_value(spec).map_err(|error| wrong.clone()(format!("spec: {error}")))?;
-        wire.fill(&mut scenario).map_err(wrong)?;
+        let objects = std::mem::take(&mut scenario.objects);
+        scenario = wire::read(spec, scenario.start).map_err(wrong)?;
+        scenario.objects = objects;
     }
     Ok(scenario)
 }

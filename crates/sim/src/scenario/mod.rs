@@ -51,6 +51,10 @@ use crate::world::clusters::Roll;
 
 /// `apiVersion` of the document that says how to simulate.
 pub const API_VERSION: &str = "sim.kubernetes-upgrader/v1alpha1";
+/// Its group.
+pub const GROUP: &str = "sim.kubernetes-upgrader";
+/// Its version.
+pub const VERSION: &str = "v1alpha1";
 /// Its kind.
 pub const KIND: &str = "Simulation";
 
@@ -107,6 +111,11 @@ impl Scenario {
     /// Reads files of YAML documents, each by its name and its text: at most one of all documents is a `Simulation`.
     pub fn read<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ReadError> {
         document::read(files)
+    }
+
+    /// Of the `spec` of a [`KIND`], without objects. It begins at `start` where the spec does not say when.
+    pub fn of_spec(spec: Value, start: Timestamp) -> Result<Self, String> {
+        wire::read(spec, start)
     }
 
     /// Adds an object that is there from the beginning; a list is opened.

@@ -17,7 +17,7 @@ const DEFAULT_WEBHOOK: &str = "policy.example.org";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Wire {
+struct Wire {
     start: Option<Timestamp>,
     duration: Option<String>,
     seed: Option<u64>,
@@ -129,9 +129,18 @@ struct SourceWire {
     error: Option<Box<str>>,
 }
 
+/// A scenario as its `spec` says; names the field that cannot be read.
+pub(super) fn read(spec: Value, start: Timestamp) -> Result<Scenario, String> {
+    let mut scenario = Scenario { start, ..Scenario::default() };
+    if !spec.is_null() {
+        let wire: Wire = serde_json::from_value(spec).map_err(|error| format!("spec: {error}"))?;
+        wire.fill(&mut scenario)?;
+    }
+    Ok(scenario)
+}
+
 impl Wire {
-    /// Puts what is written into a scenario; names the field that cannot be read.
-    pub(super) fn fill(self, scenario: &mut Scenario) -> Result<(), String> {
+    fn fill(self, scenario: &mut Scenario) -> Result<(), String> {
         if let Some(start) = self.start {
             scenario.start = start;
         }

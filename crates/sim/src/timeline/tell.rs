@@ -35,9 +35,8 @@ fn cluster(before: Option<&Value>, after: &Value, lines: &mut Vec<String>) {
         lines.push(format!("created at {}", text(after, "/spec/topology/version")));
         return;
     };
-    let version = |object: &Value| text(object, "/spec/topology/version").to_owned();
     let variables = variables(before, after);
-    let (old, new) = (version(before), version(after));
+    let (old, new) = (text(before, "/spec/topology/version"), text(after, "/spec/topology/version"));
     if old != new {
         let with =
             if variables.is_empty() { String::new() } else { format!(" with {}", variables.join(", ")) };
@@ -65,8 +64,11 @@ fn cluster(before: Option<&Value>, after: &Value, lines: &mut Vec<String>) {
 
 /// Each variable whose value is another one.
 fn variables(before: &Value, after: &Value) -> Vec<String> {
-    let list = |object: &Value| object.pointer("/spec/topology/variables").and_then(Value::as_array).cloned();
-    let (old, new) = (list(before).unwrap_or_default(), list(after).unwrap_or_default());
+    fn list(object: &Value) -> &[Value] {
+        let list = object.pointer("/spec/topology/variables").and_then(Value::as_array);
+        list.map(Vec::as_slice).unwrap_or_default()
+    }
+    let (old, new) = (list(before), list(after));
     let changed = new.iter().filter(|variable| {
         let had = old.iter().find(|had| had["name"] == variable["name"]);
         had.is_none_or(|had| had["value"] != variable["value"])

@@ -2,6 +2,7 @@
 //! webhook refuses (Cluster API 1.14).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::capi::{GROUP, cluster, cluster_class};
@@ -32,9 +33,9 @@ pub enum Roll {
 /// What a machine is made with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Template {
-    pub(crate) version: Box<str>,
+    pub(crate) version: Arc<str>,
     /// The variables of the topology and the group's overrides, as JSON.
-    pub(crate) variables: Box<str>,
+    pub(crate) variables: Arc<str>,
 }
 
 /// Which part of a topology.

@@ -91,7 +91,7 @@ fn metadata(key: &ObjectKey, uid: &str, name: &str) -> Value {
 
 fn of_group(key: &ObjectKey, uid: &str, group: &Group) -> Value {
     let name = name_of(&key.name, group);
-    let (version, replicas, up_to_date) = (&group.wanted.version, group.machines.len(), group.up_to_date());
+    let (version, replicas, up_to_date) = (&*group.wanted.version, group.machines.len(), group.up_to_date());
     let mut versions: Vec<&str> = group.machines.iter().map(|machine| &*machine.version).collect();
     versions.sort_unstable();
     versions.dedup();
@@ -126,8 +126,8 @@ fn machines(key: &ObjectKey, uid: &str, group: &Group) -> Vec<Value> {
         let name = format!("{base}-{number}");
         json!({"apiVersion": api_version(GROUP, "v1beta2"), "kind": "Machine",
             "metadata": metadata(key, uid, &name),
-            "spec": {"clusterName": key.name, "version": machine.version},
-            "status": {"phase": "Running", "nodeInfo": {"kubeletVersion": machine.version}}})
+            "spec": {"clusterName": key.name, "version": &*machine.version},
+            "status": {"phase": "Running", "nodeInfo": {"kubeletVersion": &*machine.version}}})
     })
     .collect()
 }

@@ -54,12 +54,16 @@ fn counters(groups: &[&Group], provisioned: bool) -> Value {
     let desired: usize = groups.iter().map(|group| group.machines.len()).sum();
     let up_to_date: usize = groups.iter().map(|group| group.up_to_date()).sum();
     let (replicas, up_to_date) = if provisioned { (desired, up_to_date) } else { (0, 0) };
-    let mut versions: BTreeMap<(u64, u64, u64, &str), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for machine in groups.iter().flat_map(|group| &group.machines) {
-        let parsed = domain::version::KubernetesVersion::parse_lenient(&machine.version).ok();
-        let order = parsed.map_or((0, 0, 0), |v| (v.major(), v.minor(), v.patch()));
-        *versions.entry((order.0, order.1, order.2, &*machine.version)).or_default() += 1;
+        *counts.entry(&*machine.version).or_default() += 1;
     }
+    let in_order = |(version, count)| {
+        let parsed = domain::version::KubernetesVersion::parse_lenient(version).ok();
+        let order = parsed.map_or((0, 0, 0), |v| (v.major(), v.minor(), v.patch()));
+        ((order.0, order.1, order.2, version), count)
+    };
+    let versions: BTreeMap<(u64, u64, u64, &str), usize> = counts.into_iter().map(in_order).collect();
     let told = versions.iter().map(|((.., version), count)| json!({"version": version, "replicas": count}));
     let versions: Vec<Value> = if provisioned { told.collect() } else { Vec::new() };
     json!({

@@ -4,10 +4,12 @@
 //! Not simulated: upgrades through several versions in one write, hooks, deferred groups, and which group a variable is
 //! patched into: a variable that changes rolls every machine.
 
+use std::sync::Arc;
+
 use api::capi::cluster::PAUSED_ANNOTATION;
 use api::capi::{GROUP, cluster, cluster_class};
 use domain::object::ObjectKey;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::agenda::Due;
 use super::clusters::{Group, Part, State, Template};
@@ -17,7 +19,8 @@ impl World {
     /// Looks at a Cluster.
     pub(crate) fn reconcile(&mut self, key: &ObjectKey) {
         let Some(id) = self.catalogue.of_kind(GROUP, cluster::KIND.kind) else { return };
-        let Some(cluster) = self.objects.get(id, key).map(|entry| entry.value.clone()) else { return };
+        let Some(entry) = self.objects.kept(id, key) else { return };
+        let cluster = &entry.value;
         let known = self.clusters.states.contains_key(key);
         let mut state = self.clusters.states.remove(key).unwrap_or_default();
         state.generation = cluster["metadata"]["generation"].as_i64().unwrap_or_default();
@@ -25,7 +28,7 @@ impl World {
             || cluster["metadata"]["annotations"].get(PAUSED_ANNOTATION).is_some();
         if !known {
             // What the scenario starts with is there already; what is created later has to be made.
-            state.groups = wanted(&cluster);
+            state.groups = wanted(cluster);
             state.provisioned = !self.telling;
             if !self.telling {
                 take_over(&mut state.groups, &cluster["status"]);
@@ -34,28 +37,29 @@ impl World {
         if state.paused {
             state.roll = None;
         } else {
-            want(&mut state, wanted(&cluster));
+            want(&mut state, wanted(cluster));
             self.go_on(key, &mut state);
         }
-        self.keep(key, &cluster, state);
+        self.keep(key, cluster, state);
     }
 
     /// Replaces the next machine of a roll.
     pub(crate) fn replace_machine(&mut self, key: &ObjectKey, roll: u64) {
         let Some(id) = self.catalogue.of_kind(GROUP, cluster::KIND.kind) else { return };
-        let Some(cluster) = self.objects.get(id, key).map(|entry| entry.value.clone()) else { return };
+        let Some(entry) = self.objects.kept(id, key) else { return };
+        let cluster = &entry.value;
         let Some(mut state) = self.clusters.states.remove(key) else { return };
         if state.roll == Some(roll) && !self.clusters.stalled.contains(key) {
             state.roll = None;
             if state.provisioned {
                 replace_one(&mut state.groups);
                 // A group of workers may have waited for its turn.
-                want(&mut state, wanted(&cluster));
+                want(&mut state, wanted(cluster));
             } else {
                 state.provisioned = true;
             }
             self.go_on(key, &mut state);
-            self.keep(key, &cluster, state);
+            self.keep(key, cluster, state);
         } else {
             if state.roll == Some(roll) {
                 state.roll = None;
@@ -109,11 +113,11 @@ fn wanted(cluster: &Value) -> Vec<Group> {
     if topology.is_null() {
         return Vec::new();
     }
-    let version = topology["version"].as_str().unwrap_or_default();
+    let version: Arc<str> = topology["version"].as_str().unwrap_or_default().into();
     let group = |part: Part, name: &str, of: &Value| {
         let overrides = &of["variables"]["overrides"];
-        let variables = json!([topology["variables"], overrides]).to_string().into();
-        let wanted = Template { version: version.into(), variables };
+        let variables = format!("[{},{overrides}]", topology["variables"]).into();
+        let wanted = Template { version: version.clone(), variables };
         let replicas =
             of["replicas"].as_u64().and_then(|replicas| usize::try_from(replicas).ok()).unwrap_or(1);
         Group { part, name: name.into(), machines: vec![wanted.clone(); replicas], wanted }
@@ -143,7 +147,7 @@ fn take_over(groups: &mut [Group], status: &Value) {
                 reported["replicas"].as_u64().and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
             for (wanted, machine) in machines.by_ref().take(count) {
                 if *version != *wanted.version {
-                    *machine = Template { version: version.into(), variables: Box::default() };
+                    *machine = Template { version: version.into(), variables: Arc::default() };
                 }
             }
         }
