@@ -44,6 +44,17 @@ test-unit: ## Run the tests that need no control plane: seconds
 control-plane: build ## Build etcd, Kubernetes, kwok and Cluster API from published Go modules (cached outside the checkout)
 	$(BIN)/controlplane build
 
+##@ Measure
+
+RELEASE = $(or $(CARGO_TARGET_DIR),target)/release
+
+# Two builds, or the bench's dependencies would add features to the manager's. BENCH_FLAGS, such as `--clusters=250`: see --help.
+.PHONY: bench
+bench: ## Measure memory, processors, requests and times with up to 2,000 Clusters: half an hour
+	$(CARGO) build --release -p manager
+	$(CARGO) build --profile release-fast -p e2e --bin bench
+	E2E_MANAGER=$(abspath $(RELEASE)/manager) $(RELEASE)-fast/bench --out=$(OUT)/bench $(BENCH_FLAGS)
+
 .PHONY: bench-simulate
 bench-simulate: ## Measure simulate: time and memory of 2,000 Clusters over 30 days, three runs
 	$(CARGO) run --quiet --profile release-fast -p cli --example fleet

@@ -1,8 +1,13 @@
 //! The API server's audit log, parsed: what was asked, by whom, and with what answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
 
 use serde::Deserialize;
+
+use crate::error::{Error, Result};
 
 /// One request that the API server has answered, or a watch that has begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,32 +94,59 @@ struct ResponseStatus {
 /// The events of an audit log, in its order, each request once. A last line that is still being written is left out.
 pub(crate) fn parse(log: &str) -> Vec<AuditEvent> {
     let mut seen = BTreeSet::new();
-    log.lines()
-        .filter_map(|line| serde_json::from_str::<Line>(line).ok())
-        // A watch has an event when it begins and another when it ends.
-        .filter(|line| seen.insert(line.audit_id.clone()))
-        .map(|line| {
-            let object = line.object_ref.unwrap_or_default();
-            AuditEvent {
-                forbidden: line
-                    .annotations
-                    .get("authorization.k8s.io/decision")
-                    .is_some_and(|is| is == "forbid"),
-                audit_id: line.audit_id,
-                user: line.user.username,
-                user_agent: line.user_agent,
-                verb: line.verb,
-                request_uri: line.request_uri,
-                group: object.api_group,
-                resource: object.resource,
-                subresource: object.subresource,
-                namespace: object.namespace,
-                name: object.name,
-                code: line.response_status.map_or(0, |status| status.code),
-                received: line.request_received_timestamp,
-            }
-        })
-        .collect()
+    log.lines().filter_map(|line| read(line, &mut seen)).collect()
+}
+
+/// The event of a line, unless it is of a request that has one already: a watch has one when it begins and another when it
+/// ends.
+fn read(line: &str, seen: &mut BTreeSet<String>) -> Option<AuditEvent> {
+    let line: Line = serde_json::from_str(line).ok()?;
+    if !seen.insert(line.audit_id.clone()) {
+        return None;
+    }
+    let object = line.object_ref.unwrap_or_default();
+    Some(AuditEvent {
+        forbidden: line.annotations.get("authorization.k8s.io/decision").is_some_and(|is| is == "forbid"),
+        audit_id: line.audit_id,
+        user: line.user.username,
+        user_agent: line.user_agent,
+        verb: line.verb,
+        request_uri: line.request_uri,
+        group: object.api_group,
+        resource: object.resource,
+        subresource: object.subresource,
+        namespace: object.namespace,
+        name: object.name,
+        code: line.response_status.map_or(0, |status| status.code),
+        received: line.request_received_timestamp,
+    })
+}
+
+/// An audit log that is read as it grows, for whoever looks at it often: no line is read twice.
+pub struct AuditTail {
+    path: PathBuf,
+    offset: u64,
+    seen: BTreeSet<String>,
+}
+
+impl AuditTail {
+    /// From the first line on.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, offset: 0, seen: BTreeSet::new() }
+    }
+
+    /// What has come since the last call. A line that is still being written is left for the next.
+    pub fn read(&mut self) -> Result<Vec<AuditEvent>> {
+        let mut text = Vec::new();
+        let mut file = File::open(&self.path).map_err(Error::file(&self.path))?;
+        file.seek(SeekFrom::Start(self.offset))
+            .and_then(|_| file.read_to_end(&mut text))
+            .map_err(Error::file(&self.path))?;
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        self.offset += whole as u64;
+        let text = String::from_utf8_lossy(text.get(..whole).unwrap_or_default());
+        Ok(text.lines().filter_map(|line| read(line, &mut self.seen)).collect())
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +164,20 @@ mod tests {
     fn each_request_once() {
         let events = parse(LOG);
         assert_eq!(events.iter().map(|e| e.audit_id.as_str()).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+    }
+
+    #[test]
+    fn a_log_that_grows_is_read_once_and_by_whole_lines() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut tail = AuditTail::new(log.path().to_path_buf());
+        let (first, rest) = LOG.split_at(LOG.len() / 2);
+        std::fs::write(log.path(), first).unwrap();
+        let mut ids: Vec<String> = tail.read().unwrap().into_iter().map(|event| event.audit_id).collect();
+        assert_eq!(ids, ["1"]);
+        assert_eq!(tail.read().unwrap(), []);
+        std::fs::write(log.path(), format!("{first}{rest}")).unwrap();
+        ids.extend(tail.read().unwrap().into_iter().map(|event| event.audit_id));
+        assert_eq!(ids, ["1", "2", "3", "4"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 
-use crate::audit::{self, AuditEvent};
+use crate::audit::{self, AuditEvent, AuditTail};
 use crate::binaries::Binary;
 use crate::builder::ControlPlaneBuilder;
 use crate::certificates::Authority;
@@ -139,6 +139,11 @@ impl ControlPlane {
     pub fn audit_events(&self) -> Result<Vec<AuditEvent>> {
         let log = std::fs::read(&self.audit_log).map_err(Error::file(&self.audit_log))?;
         Ok(audit::parse(&String::from_utf8_lossy(&log)))
+    }
+
+    /// The audit log from its first line on, read as it grows.
+    pub fn audit_tail(&self) -> AuditTail {
+        AuditTail::new(self.audit_log.clone())
     }
 
     /// The audit log's file: one JSON object a line.

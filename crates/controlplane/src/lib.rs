@@ -46,7 +46,7 @@ mod progress;
 mod rendered;
 mod start;
 
-pub use audit::AuditEvent;
+pub use audit::{AuditEvent, AuditTail};
 pub use binaries::Binary;
 pub use builder::ControlPlaneBuilder;
 pub use cluster_api::ClassCluster;

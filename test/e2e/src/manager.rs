@@ -10,6 +10,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use controlplane::ControlPlane;
+use jiff::Timestamp;
 use rustix::process::Signal;
 
 pub use self::binary::program;
@@ -28,10 +29,13 @@ const TRIES: usize = 5;
 /// More managers than any test starts on one control plane.
 const MOST: u32 = 10_000;
 const KUBECONFIG: &str = "manager.kubeconfig";
+/// Clock ticks of a second, as Linux shows them to programs on every platform that we build for.
+const TICKS: u64 = 100;
 
 /// A running manager. Dropping it is a `kill -9`, and nothing of it outlives this process.
 pub struct Manager {
     child: Child,
+    started: Timestamp,
     log: PathBuf,
     probes: SocketAddr,
     metrics: SocketAddr,
@@ -85,7 +89,13 @@ impl Manager {
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err);
-        Ok(Self { child: Child::spawn(command).await?, log: log.to_path_buf(), probes, metrics })
+        let started = now();
+        Ok(Self { child: Child::spawn(command).await?, started, log: log.to_path_buf(), probes, metrics })
+    }
+
+    /// When it was started.
+    pub fn started(&self) -> Timestamp {
+        self.started
     }
 
     /// The process id.
@@ -151,6 +161,15 @@ impl Manager {
         Some(Memory { resident: field("VmRSS")?, peak: field("VmHWM")? })
     }
 
+    /// The time that processors have worked for it so far, to a hundredth of a second; none once it has ended.
+    pub fn cpu(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).ok()?;
+        // The second field is the program's name in parentheses, which may hold anything; user and system are 14 and 15.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().ok());
+        ticks.sum::<Option<u64>>().map(|ticks| Duration::from_millis(ticks * 1_000 / TICKS))
+    }
+
     /// `kill -9`, and its end.
     pub async fn kill9(self) -> Result<()> {
         self.child.signal(Signal::KILL);
@@ -202,6 +221,11 @@ pub(crate) fn logs(plane: &ControlPlane) -> Vec<PathBuf> {
 /// The lines of one of them.
 pub(crate) fn log_lines(path: &Path) -> Vec<LogLine> {
     log::lines(&log::text(path))
+}
+
+#[expect(clippy::disallowed_methods, reason = "shows when a process was started; nothing is decided by it")]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 fn next_log(plane: &ControlPlane) -> Result<PathBuf> {
