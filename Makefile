@@ -44,6 +44,12 @@ test-unit: ## Run the tests that need no control plane: seconds
 control-plane: build ## Build etcd, Kubernetes, kwok and Cluster API from published Go modules (cached outside the checkout)
 	$(BIN)/controlplane build
 
+.PHONY: prove
+RUNS ?= 2000
+FROM ?= 1
+prove: ## Search RUNS seeds, from FROM, for one at which the controllers under faults break an invariant: about a minute
+	$(CARGO) run --quiet --profile release-fast -p sim --bin prove -- --runs $(RUNS) --from $(FROM)
+
 ##@ Measure
 
 RELEASE = $(or $(CARGO_TARGET_DIR),target)/release

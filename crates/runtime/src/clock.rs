@@ -1,5 +1,7 @@
 //! The only source of time and of jitter.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,10 +15,15 @@ pub struct Clock {
     seed: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Source {
     System,
-    Simulated { epoch: Timestamp, origin: Instant },
+    /// `set` is by how many milliseconds somebody has set it since.
+    Simulated {
+        epoch: Timestamp,
+        origin: Instant,
+        set: Arc<AtomicI64>,
+    },
 }
 
 impl Clock {
@@ -28,18 +35,29 @@ impl Clock {
     /// A clock that stands at `epoch` now and then follows tokio's time, which a test pauses.
     #[allow(clippy::disallowed_methods, reason = "this is the source that everything else asks")]
     pub fn simulated(epoch: Timestamp, seed: u64) -> Self {
-        Self { source: Source::Simulated { epoch, origin: Instant::now() }, seed }
+        let set = Arc::default();
+        Self { source: Source::Simulated { epoch, origin: Instant::now(), set }, seed }
     }
 
     /// Now.
     #[allow(clippy::disallowed_methods, reason = "this is the source that everything else asks")]
     pub fn now(&self) -> Timestamp {
-        match self.source {
+        match &self.source {
             Source::System => Timestamp::now(),
-            Source::Simulated { epoch, origin } => {
+            Source::Simulated { epoch, origin, set } => {
                 let gone = SignedDuration::try_from(origin.elapsed()).unwrap_or(SignedDuration::MAX);
-                epoch.checked_add(gone).unwrap_or(Timestamp::MAX)
+                let set = SignedDuration::from_millis(set.load(Ordering::Relaxed));
+                epoch.checked_add(gone.saturating_add(set)).unwrap_or(Timestamp::MAX)
             }
+        }
+    }
+
+    /// Sets a simulated clock, and every clone of it, forward or back, as somebody sets a machine's; what waits goes on
+    /// waiting for as long as it did. A clock of the system is left alone.
+    pub fn set(&self, by: SignedDuration) {
+        if let Source::Simulated { set, .. } = &self.source {
+            let by = i64::try_from(by.as_millis()).unwrap_or_default();
+            set.fetch_add(by, Ordering::Relaxed);
         }
     }
 
@@ -99,6 +117,15 @@ mod tests {
         clock.sleep_until(after(epoch, Duration::from_secs(100))).await;
         assert!(clock.now() >= after(epoch, Duration::from_secs(100)));
         clock.sleep_until(epoch).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_goes_on_from_there() {
+        let epoch: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let clock = Clock::simulated(epoch, 1);
+        clock.clone().set(SignedDuration::from_secs(-60));
+        clock.sleep(Duration::from_secs(90)).await;
+        assert_eq!(clock.now(), after(epoch, Duration::from_secs(30)));
     }
 
     #[test]

@@ -10,6 +10,9 @@
 
 mod apiserver;
 mod error;
+mod faults;
+mod invariants;
+pub mod prove;
 mod run;
 pub mod scenario;
 pub mod timeline;

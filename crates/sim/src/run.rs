@@ -97,7 +97,7 @@ fn launch(scenario: &Scenario, world: &Shared, clock: &Clock) -> Result<Manager,
 
 impl World {
     /// Puts in what is there at the start and what is to come; from then on it is told.
-    fn prepare(&mut self, scenario: &Scenario) {
+    pub(crate) fn prepare(&mut self, scenario: &Scenario) {
         self.load(&scenario.objects);
         self.stand_in(&scenario.objects);
         let start = scenario.start;
@@ -116,7 +116,7 @@ impl World {
         self.telling = true;
     }
 
-    fn told(&mut self, start: Timestamp, end: Timestamp) -> Timeline {
+    pub(crate) fn told(&mut self, start: Timestamp, end: Timestamp) -> Timeline {
         Timeline {
             start,
             end,

@@ -1,7 +1,7 @@
 //! `ClusterClassClusterUpgrader`: moves one Cluster of Cluster API to the result of a plan.
 
 use domain::object::{Kind, Meta, Row, WireMeta, null_is_default};
-use domain::verdict::Reason as _;
+use domain::verdict::{Reason as _, Trouble};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub const LAST_SET_ANNOTATION: &str = "kubernetesupgraded.dimitrikoshkin.com/las
 pub const CLUSTER_INDEX: &str = "cluster";
 /// Index: name of the plan, in the upgrader's namespace.
 pub const PLAN_INDEX: &str = "plan";
-/// Index: name of the plan, of upgraders whose status says that machines of their Cluster move.
+/// Index: name of the plan, of upgraders whose status says that machines of their Cluster move, or may move.
 pub const ROLLING_INDEX: &str = "rolling";
 /// Index: [`STALLED`], of upgraders whose status says that their Cluster is stalled.
 pub const STALLED_INDEX: &str = "stalled";
@@ -184,6 +184,15 @@ const MOVING: [Reason; 6] = [
     Reason::Settling,
 ];
 
+/// The troubles of a manager that a status tells of instead of what the machines do.
+const TROUBLES: [Trouble; 5] = [
+    Trouble::Forbidden,
+    Trouble::WriteRefused,
+    Trouble::ForeignWebhook,
+    Trouble::ApiUnavailable,
+    Trouble::InternalError,
+];
+
 /// What is kept of an upgrader.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UpgraderRow {
@@ -215,9 +224,14 @@ impl UpgraderRow {
         self.status.waiting.as_ref().is_some_and(|waiting| waiting.reason == reason.name())
     }
 
-    /// Whether its status says that machines of its Cluster move.
+    /// Whether its status says that machines of its Cluster move, or may move behind a trouble that it tells of.
     pub fn is_rolling(&self) -> bool {
-        MOVING.iter().any(|moving| self.waits_for(*moving))
+        self.is_troubled() || MOVING.iter().any(|moving| self.waits_for(*moving))
+    }
+
+    /// Whether its status tells of a trouble, and so nothing of machines.
+    pub fn is_troubled(&self) -> bool {
+        TROUBLES.iter().any(|trouble| self.waits_for(Reason::of_trouble(*trouble)))
     }
 }
 

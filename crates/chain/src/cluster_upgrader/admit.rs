@@ -11,7 +11,7 @@ use api::capi::cluster::{self, ClusterRow};
 use api::upgrader::cluster_upgrader::{ROLLING_INDEX, Reason, STALLED, STALLED_INDEX, UpgraderRow};
 use api::upgrader::machine_image::MachineImageRow;
 use api::upgrader::plan::{self, PlanRow};
-use domain::object::{ObjectKey, ObjectRef, Row as _};
+use domain::object::{Meta, ObjectKey, ObjectRef, ResourceVersion, Row as _};
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::clock::after;
@@ -23,30 +23,57 @@ use super::hop::Hop;
 use super::memory::Live;
 use super::variable;
 
-/// How long a reservation holds where nothing is heard of the write: longer than a request may take.
-const HOLDS: Duration = Duration::from_secs(150);
+/// How long a reservation holds where nothing is heard of the write: longer than a request may take, and than the pause
+/// before it is sent again.
+const HOLDS: Duration = Duration::from_secs(360);
 /// How long a live read of a machine image counts: for the upgraders that are looked at in the same moment.
 const IMAGE_COUNTS: Duration = Duration::from_secs(5);
 
 /// What the upgraders of this process share, lost with the process.
 #[derive(Debug, Default)]
 pub struct Fleet {
-    /// By the Cluster: its plan's name, and until when it holds.
-    reserved: BTreeMap<ObjectKey, (Box<str>, Timestamp)>,
+    /// By the Cluster.
+    reserved: BTreeMap<ObjectKey, Reserved>,
     /// Machine images that were read live, with when; `None` where one is gone.
     images: BTreeMap<ObjectKey, (Timestamp, Option<MachineImageRow>)>,
 }
 
+/// A place that is taken before the write that needs it.
+#[derive(Debug)]
+struct Reserved {
+    /// Name of the plan.
+    plan: Box<str>,
+    until: Timestamp,
+    /// Of the Cluster that the write rests on.
+    resource_version: ResourceVersion,
+}
+
 impl Fleet {
-    /// Takes a place among the Clusters of a plan that roll.
-    pub(super) fn reserve(&mut self, cluster: &ObjectKey, plan: &str, now: Timestamp) {
-        self.reserved.retain(|_, (_, until)| now < *until);
-        self.reserved.insert(cluster.clone(), (plan.into(), after(now, HOLDS)));
+    /// Takes a place among the Clusters of a plan that roll, for a write that rests on a version of the Cluster.
+    pub(super) fn reserve(
+        &mut self,
+        cluster: &ObjectKey,
+        plan: &str,
+        resource_version: ResourceVersion,
+        now: Timestamp,
+    ) {
+        self.reserved.retain(|_, reserved| now < reserved.until);
+        let reserved = Reserved { plan: plan.into(), until: after(now, HOLDS), resource_version };
+        self.reserved.insert(cluster.clone(), reserved);
     }
 
-    /// Gives the place back: the write was refused, or the Cluster is counted by its upgrader's status.
+    /// Gives the place back: the write was refused.
     pub(super) fn release(&mut self, cluster: &ObjectKey) {
         self.reserved.remove(cluster);
+    }
+
+    /// Gives the place back to a Cluster that its upgrader's status counts, once the Cluster is seen as it is after the
+    /// write: before, that status may still speak of the hop before.
+    pub(super) fn counted(&mut self, cluster: &Meta) {
+        let seen = self.reserved.get(&cluster.key).map(|reserved| reserved.resource_version);
+        if seen.is_some_and(|rests_on| rests_on < cluster.resource_version) {
+            self.reserved.remove(&cluster.key);
+        }
     }
 
     /// Keeps a machine image that was just read.
@@ -70,8 +97,8 @@ impl Fleet {
     ) -> impl Iterator<Item = (&'a str, Timestamp)> {
         let all = self.reserved.range(ObjectKey::new(namespace, "")..);
         let here = all.take_while(move |(key, _)| *key.namespace == *namespace);
-        let of_plan = here.filter(move |(_, (of, until))| **of == *plan && now < *until);
-        of_plan.map(|(key, (_, until))| (&*key.name, *until))
+        let of_plan = here.filter(move |(_, reserved)| *reserved.plan == *plan && now < reserved.until);
+        of_plan.map(|(key, reserved)| (&*key.name, reserved.until))
     }
 }
 
@@ -172,22 +199,24 @@ pub(super) fn rolling<'a>(
 }
 
 /// Whether the status of an upgrader says that machines of its Cluster move. A Cluster that rests and was set to nothing
-/// yet is only watched: it has no place, or all that are watched in the same moment would wait for each other.
+/// yet is only watched: it has no place, or all that are watched in the same moment would wait for each other. Where the
+/// status tells of a trouble instead, the Cluster itself tells whether it moves.
 pub(super) fn has_place(snapshot: Snapshot<'_>, upgrader: &UpgraderRow) -> bool {
-    if !upgrader.is_rolling() || !upgrader.waits_for(Reason::Settling) {
+    let troubled = upgrader.is_troubled();
+    if !upgrader.is_rolling() || !(troubled || upgrader.waits_for(Reason::Settling)) {
         return upgrader.is_rolling();
     }
     let cluster = snapshot.get::<ClusterRow>(&upgrader.meta.key.sibling(&upgrader.cluster_name));
     let Some((cluster, topology)) = cluster.and_then(|cluster| Some((cluster, cluster.topology.as_ref()?)))
     else {
-        return true;
+        return !troubled;
     };
-    let Ok(current) = KubernetesVersion::parse_lenient(&topology.version) else { return true };
+    let Ok(current) = KubernetesVersion::parse_lenient(&topology.version) else { return !troubled };
     let set = upgrader.status.latest_set_version.as_deref();
     let set = set.and_then(|set| KubernetesVersion::parse_lenient(set).ok());
     // A process that was killed may have set it and not have said so.
     let moves = || matches!(standing(cluster, topology, &current, &Live::default()), Standing::Not { .. });
-    set.as_ref() == Some(&current) || moves()
+    moves() || (!troubled && set.as_ref() == Some(&current))
 }
 
 /// No Cluster that has started on this image is stalled.

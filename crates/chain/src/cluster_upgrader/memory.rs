@@ -225,8 +225,11 @@ impl Memory {
         now: Timestamp,
     ) -> bool {
         if let (Step::PatchCluster { cluster, .. }, Err(refusal)) = (step, &outcome) {
-            // No answer is not a refusal: the write may have been done.
-            if !matches!(refusal, Refusal::Unavailable { .. }) {
+            // No answer is no refusal: the write may have been done. Nor are a conflict and a failed test: it may be our own
+            // write, of which there was no answer, that was done in between.
+            let unknown =
+                matches!(refusal, Refusal::Unavailable { .. } | Refusal::Conflict | Refusal::TestFailed(_));
+            if !unknown {
                 fleet.release(cluster);
             }
         }

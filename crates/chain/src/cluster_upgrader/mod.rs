@@ -131,8 +131,8 @@ impl Room for UpgraderRoom {
     }
 
     fn reserve(&self, shared: &mut Fleet, observed: &Observed, step: &Step, now: Timestamp) {
-        if let (Step::PatchCluster { cluster, .. }, Some(plan)) = (step, &observed.plan) {
-            shared.reserve(cluster, &plan.meta.key.name, now);
+        if let (Step::PatchCluster { cluster, attempt, .. }, Some(plan)) = (step, &observed.plan) {
+            shared.reserve(cluster, &plan.meta.key.name, attempt.resource_version, now);
         }
     }
 

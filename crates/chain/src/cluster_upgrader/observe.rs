@@ -145,7 +145,9 @@ fn admission(snapshot: Snapshot<'_>, observed: &mut Observed, fleet: &mut Fleet,
     let upgrader = &observed.upgrader;
     if observed.driver.is_none() && admit::has_place(snapshot, upgrader) {
         // From here on its own status counts it.
-        fleet.release(&upgrader.meta.key.sibling(&upgrader.cluster_name));
+        if let Some(cluster) = &observed.cluster {
+            fleet.counted(&cluster.meta);
+        }
     }
     let (Ok(target), Ok(wanted)) = (facts::target(observed), facts::wanted(observed)) else { return };
     let Next::Hop(hop) = hop::next(observed, &target, &wanted) else { return };

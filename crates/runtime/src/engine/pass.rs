@@ -298,10 +298,11 @@ impl<R: Room> AnyRoom for Holder<R> {
                 core.queue.restore(item, asked);
                 self.note(core, item, notes, over)
             }
-            Came::Status { answer: Err(Refusal::NotFound | Refusal::Conflict), over, .. } => {
-                // Deleted, or replaced by a namesake: the watch will say.
-                self.over(item, over.0, over.1)
-            }
+            // Deleted: the watch will say.
+            Came::Status { answer: Err(Refusal::NotFound), over, .. } => self.over(item, over.0, over.1),
+            // Replaced by a namesake, or the server has given up against other writers of the object: of those the watch
+            // may have nothing to say that would have it looked at again.
+            Came::Status { answer: Err(Refusal::Conflict), .. } => self.over(item, BADLY, Outcome::Conflict),
             Came::Status { answer: Err(refusal), .. } => {
                 tracing::warn!(controller = R::NAME, object = %item.key, error = %refusal, "Status refused");
                 let retry_after = match refusal {

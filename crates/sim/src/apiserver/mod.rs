@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod catalogue;
+pub(crate) mod leases;
 pub(crate) mod objects;
 pub(crate) mod patch;
 pub(crate) mod selector;

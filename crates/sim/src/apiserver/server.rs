@@ -27,7 +27,8 @@ const NO_LIMIT: usize = usize::MAX;
 /// What our controllers are called in the requests that they make.
 const MANAGER: &str = "kubernetes-upgrader-";
 
-type Frames = BoxStream<'static, Result<http_body::Frame<Bytes>, Infallible>>;
+/// The body of an answer: one frame, or a line of a watch in each.
+pub(crate) type Frames = BoxStream<'static, Result<http_body::Frame<Bytes>, Infallible>>;
 
 /// The API server as a transport of kube's client.
 #[derive(Clone)]
@@ -54,17 +55,26 @@ impl tower::Service<Request<Body>> for Server {
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
-            let whole = |bytes: Bytes| futures::stream::iter([Ok(http_body::Frame::data(bytes))]).boxed();
-            let (code, frames): (u16, Frames) = match answer(&mut locked(&world), &head, &body) {
-                Ok(Answer::Whole(bytes)) => (200, whole(bytes)),
-                Ok(Answer::Created(bytes)) => (201, whole(bytes)),
-                Ok(Answer::Lines(lines)) => (200, lines.map(|line| Ok(http_body::Frame::data(line))).boxed()),
-                Err(refused) => (refused.code, whole(refused.body())),
-            };
-            let response = Response::builder().status(code).header(header::CONTENT_TYPE, "application/json");
-            Ok(response.body(StreamBody::new(frames))?)
+            respond(&mut locked(&world), &head, &body)
         })
     }
+}
+
+/// Does what a request asks for.
+pub(crate) fn respond(
+    world: &mut World,
+    head: &http::request::Parts,
+    body: &Bytes,
+) -> Result<Response<StreamBody<Frames>>, BoxError> {
+    let whole = |bytes: Bytes| futures::stream::iter([Ok(http_body::Frame::data(bytes))]).boxed();
+    let (code, frames): (u16, Frames) = match answer(world, head, body) {
+        Ok(Answer::Whole(bytes)) => (200, whole(bytes)),
+        Ok(Answer::Created(bytes)) => (201, whole(bytes)),
+        Ok(Answer::Lines(lines)) => (200, lines.map(|line| Ok(http_body::Frame::data(line))).boxed()),
+        Err(refused) => (refused.code, whole(refused.body())),
+    };
+    let response = Response::builder().status(code).header(header::CONTENT_TYPE, "application/json");
+    Ok(response.body(StreamBody::new(frames))?)
 }
 
 /// What a path names.

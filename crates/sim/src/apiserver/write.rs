@@ -125,11 +125,13 @@ impl World {
             set(&mut after["metadata"], field, before["metadata"][field].clone());
         }
         if after == before {
+            self.unchanged(actor, id, key);
             return self.bytes(id, key);
         }
         if !status {
             self.admit(actor, id, key, Some(&before), &mut after)?;
             if after == before {
+                self.unchanged(actor, id, key);
                 return self.bytes(id, key);
             }
             if is_other_spec(&before, &after) {

@@ -22,11 +22,13 @@ pub(crate) struct Builds {
     takes: Duration,
     /// How many of the next that end will fail.
     pub(crate) failing: u32,
+    /// How many of the next that end lose their pod instead, and begin again.
+    pub(crate) losing: u32,
 }
 
 impl Builds {
     pub(crate) fn new(takes: Duration) -> Self {
-        Self { takes, failing: 0 }
+        Self { takes, failing: 0, losing: 0 }
     }
 }
 
@@ -53,6 +55,16 @@ impl World {
             json!({"type": type_, "status": "True", "reason": reason, "message": message,
                 "lastProbeTime": now, "lastTransitionTime": now})
         };
+        if self.builds.losing > 0 {
+            self.builds.losing -= 1;
+            // A pod that fails is replaced by the Job itself.
+            let mut status = job["status"].clone();
+            status["failed"] = json!(status["failed"].as_i64().unwrap_or(0) + 1);
+            self.set_status(JOB, id, key, status);
+            let takes = self.builds.takes;
+            self.after(takes, Due::BuildEnds(key.clone(), uid.into()));
+            return;
+        }
         if self.builds.failing > 0 {
             self.builds.failing -= 1;
             let words = "Job has reached the specified backoff limit";

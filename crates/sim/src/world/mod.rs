@@ -37,6 +37,7 @@ use self::clusters::Clusters;
 use self::releases::Releases;
 use crate::apiserver::catalogue::{Catalogue, Id};
 use crate::apiserver::objects::Objects;
+use crate::invariants::{Witness, Write};
 use crate::scenario::{Refusing, Scenario};
 use crate::timeline::{Entry, tell};
 
@@ -77,6 +78,12 @@ pub(crate) struct World {
     pub(crate) entries: Vec<Entry>,
     pub(crate) left_out: u64,
     limit: usize,
+    /// By name; nobody watches them.
+    pub(crate) leases: BTreeMap<Box<str>, Value>,
+    /// The process whose request is being answered; 0 for none.
+    pub(crate) speaker: u32,
+    /// Sees every write, where a run is held to invariants.
+    pub(crate) witness: Option<Box<Witness>>,
     /// The first thing that was asked for and is not simulated.
     pub(crate) unsupported: Option<String>,
     /// Somebody ends the manager; the next one begins.
@@ -123,6 +130,9 @@ impl World {
             entries: Vec::new(),
             left_out: 0,
             limit: scenario.entries,
+            leases: BTreeMap::new(),
+            speaker: 0,
+            witness: None,
             unsupported: None,
             restart: false,
             telling: false,
@@ -217,7 +227,10 @@ impl World {
 
     /// Puts what an object's change says into the timeline.
     pub(crate) fn tell_change_to(&mut self, actor: &str, id: Id, key: &ObjectKey, before: Option<&Value>) {
-        if self.telling {
+        let after =
+            self.witness.as_ref().and_then(|_| self.objects.get(id, key)).map(|entry| entry.value.clone());
+        self.witnessed(actor, id, key, before, after.as_ref());
+        if self.is_told() {
             let Some(entry) = self.objects.get(id, key) else { return };
             let lines = tell::change(&self.catalogue.get(id).kind, before, Some(&entry.value));
             self.tell_lines(actor, id, key, lines);
@@ -233,10 +246,40 @@ impl World {
         before: Option<&Value>,
         after: Option<&Value>,
     ) {
-        if self.telling {
+        self.witnessed(actor, id, key, before, after);
+        if self.is_told() {
             let lines = tell::change(&self.catalogue.get(id).kind, before, after);
             self.tell_lines(actor, id, key, lines);
         }
+    }
+
+    /// Lines that nobody keeps are not made.
+    fn is_told(&self) -> bool {
+        self.telling && self.limit > 0
+    }
+
+    /// Shows a write to whoever holds it to the invariants.
+    fn witnessed(
+        &mut self,
+        actor: &str,
+        id: Id,
+        key: &ObjectKey,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) {
+        let Some(mut witness) = self.witness.take() else { return };
+        let kind = self.catalogue.get(id).kind.clone();
+        let (at, process) = (self.now(), self.speaker);
+        witness.saw(self, &Write { at, actor, process, kind: &kind, key, before, after });
+        self.witness = Some(witness);
+    }
+
+    /// The same of a write that was accepted and has changed nothing.
+    pub(crate) fn unchanged(&mut self, actor: &str, id: Id, key: &ObjectKey) {
+        let (now, process) = (self.now(), self.speaker);
+        let Some(witness) = &mut self.witness else { return };
+        let what = format!("a write of {actor} to {} {key}", self.catalogue.get(id).kind);
+        witness.saw_nothing(now, process, &what);
     }
 
     fn tell_lines(&mut self, actor: &str, id: Id, key: &ObjectKey, lines: Vec<String>) {
@@ -263,7 +306,11 @@ impl World {
 
     /// Takes a request into the journal.
     pub(crate) fn journal(&mut self, verb: &str, resource: &str, path: &str, body: &[u8]) {
-        (self.now().as_millisecond(), verb, path, body).hash(&mut self.digest);
+        let now = self.now();
+        if let Some(witness) = &mut self.witness {
+            witness.asked.note(now, verb, resource);
+        }
+        (now.as_millisecond(), verb, path, body).hash(&mut self.digest);
         match self.requests.get_mut(&format!("{verb} {resource}")) {
             Some(count) => *count += 1,
             None => {

@@ -28,6 +28,11 @@ impl Releases {
         of_minor.insert((version.patch(), version.to_string().into()))
     }
 
+    /// Every version, as it is written.
+    pub(crate) fn all(&self) -> Vec<&str> {
+        self.versions.values().flatten().map(|(_, version)| &**version).collect()
+    }
+
     fn fetch(&self, request: &Request) -> Result<Fetched, FetchError> {
         if let Some((_, error)) = self.outages.iter().find(|(part, _)| request.url.contains(&**part)) {
             return Err(error.clone());

@@ -123,8 +123,8 @@ fn a_place_is_taken_before_the_write() {
     let text = taken(&mut world, Some(lost));
     assert!(text.starts_with("wait: MaxConcurrentReached") && text.ends_with("again in 10 s"), "{text}");
     world.pass();
-    assert!(world.shown().ends_with("again in 150 s"), "{}", world.shown());
-    world.now += 150;
+    assert!(world.shown().ends_with("again in 360 s"), "{}", world.shown());
+    world.now += 360;
     world.pass();
     assert_eq!(world.version(), "v1.36.4");
     // A refusal gives it back at once.

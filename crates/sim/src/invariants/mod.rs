@@ -1,0 +1,140 @@
+//! What must hold after every write of every run, read from the objects before and after it and from what Cluster API
+//! really has, never from what a controller says of itself.
+
+mod cluster;
+pub(crate) mod end;
+mod fields;
+mod images;
+mod lease;
+mod needless;
+mod paths;
+mod places;
+
+use domain::object::ObjectKey;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::world::World;
+
+/// A write that the server has accepted.
+pub(crate) struct Write<'a> {
+    pub(crate) at: Timestamp,
+    /// The controller, or who else.
+    pub(crate) actor: &'a str,
+    /// Number of the process; 0 for everybody outside of the manager.
+    pub(crate) process: u32,
+    pub(crate) kind: &'a str,
+    pub(crate) key: &'a ObjectKey,
+    pub(crate) before: Option<&'a Value>,
+    pub(crate) after: Option<&'a Value>,
+}
+
+impl Write<'_> {
+    /// Whether a process of ours made it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process != 0
+    }
+}
+
+/// Something that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When it was seen.
+    pub at: Timestamp,
+    /// Which invariant.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub words: String,
+}
+
+/// Which invariants a run is held to, beyond those that hold in every run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// From then on nothing goes wrong.
+    pub(crate) until: Timestamp,
+    /// Nothing goes wrong at all.
+    pub(crate) faultless: bool,
+    /// Never do two processes act at once by intent.
+    pub(crate) alone: bool,
+    /// A lease says who acts.
+    pub(crate) elected: bool,
+}
+
+/// Sees every write and every request of a run.
+pub(crate) struct Witness {
+    pub(crate) terms: Terms,
+    pub(crate) violation: Option<Violation>,
+    images: images::Images,
+    places: places::Places,
+    lease: lease::Lease,
+    pub(crate) asked: end::Asked,
+}
+
+impl Witness {
+    pub(crate) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            violation: None,
+            images: images::Images::default(),
+            places: places::Places::default(),
+            lease: lease::Lease::default(),
+            asked: end::Asked::new(terms.until),
+        }
+    }
+
+    /// Takes note of the objects that are there at the start.
+    pub(crate) fn begin(&mut self, world: &World) {
+        self.images.begin(world);
+    }
+
+    /// A write was accepted; `world` is as it is after it.
+    pub(crate) fn saw(&mut self, world: &World, write: &Write<'_>) {
+        let found = self
+            .lease_check(write)
+            .and_then(|()| fields::check(world, write))
+            .and_then(|()| self.images.check(world, write))
+            .and_then(|()| cluster::check(world, write, &self.images))
+            .and_then(|()| self.places.check(world, write, self.terms.alone))
+            .and_then(|()| needless::no_bug(write));
+        self.found(write.at, found);
+    }
+
+    /// A write was accepted that changed nothing.
+    pub(crate) fn saw_nothing(&mut self, at: Timestamp, process: u32, what: &str) {
+        if process != 0 {
+            self.found(at, needless::check(&self.terms, at, what));
+        }
+    }
+
+    fn lease_check(&mut self, write: &Write<'_>) -> Result<(), Broken> {
+        if self.terms.elected { self.lease.check(write) } else { Ok(()) }
+    }
+
+    /// Keeps the first.
+    pub(crate) fn found(&mut self, at: Timestamp, found: Result<(), Broken>) {
+        if let Err(Broken { invariant, words }) = found {
+            self.violation.get_or_insert(Violation { at, invariant, words });
+        }
+    }
+}
+
+/// An invariant that does not hold, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) invariant: &'static str,
+    pub(crate) words: String,
+}
+
+/// Holds, or says why not.
+pub(crate) fn holds(
+    condition: bool,
+    invariant: &'static str,
+    words: impl FnOnce() -> String,
+) -> Result<(), Broken> {
+    if condition { Ok(()) } else { Err(Broken { invariant, words: words() }) }
+}
+
+/// A text in an object; empty where there is none.
+pub(crate) fn text<'a>(object: &'a Value, path: &str) -> &'a str {
+    object.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
