@@ -16,7 +16,7 @@ pub fn of<T: JsonSchema>() -> Result<Value, Error> {
     structural(settings.into_generator().into_root_schema_for::<T>().to_value())
 }
 
-/// Optional means nullable, descriptions are plain text, and what only describes Rust goes: titles, defaults (a default
+/// Optional means nullable (but for lists of words), descriptions are plain text, and what only describes Rust goes: titles, defaults (a default
 /// would be written into users' objects) and formats of unsigned integers.
 fn structural(schema: Value) -> Result<Value, Error> {
     let Value::Object(schema) = schema else { return Ok(schema) };
@@ -44,10 +44,10 @@ fn structural(schema: Value) -> Result<Value, Error> {
         for (name, property) in old {
             let mut property = structural(property)?;
             if let (false, Some(of)) = (required.contains(&json!(name)), property.as_object_mut()) {
-                of.insert("nullable".to_owned(), json!(true));
-                // The server looks null up in the list as well, whatever `nullable` says.
-                if let Some(Value::Array(words)) = of.get_mut("enum") {
-                    words.push(Value::Null);
+                // A null that is kept is looked up among the words, and never found, even where it is one of them. Where it
+                // is not kept, the server drops the field.
+                if !of.contains_key("enum") {
+                    of.insert("nullable".to_owned(), json!(true));
                 }
             }
             properties.insert(name, property);

@@ -22,9 +22,6 @@ pub(super) fn as_json_schema(schema: &mut Value) {
         fields.insert("type".to_owned(), json!(["integer", "string"]));
         fields.remove("anyOf");
     }
-    if let Some(words) = fields.get_mut("enum").and_then(Value::as_array_mut) {
-        words.retain(|word| !word.is_null());
-    }
     for name in ["items", "additionalProperties"] {
         if let Some(inner) = fields.get_mut(name) {
             as_json_schema(inner);
