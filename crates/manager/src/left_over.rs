@@ -7,15 +7,14 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
-};
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::{Api, Client};
+use http::Request;
+use kube::Client;
 use runtime::answer::Refusal;
 use runtime::clock::Clock;
 use runtime::metrics::Metrics;
 use runtime::rules::Rule;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// The original's mutating configuration.
 pub const MUTATING: &str = "kubernetes-upgrader-mutating-webhook-configuration";
@@ -43,10 +42,60 @@ const ATTEMPTS: u32 = 5;
 /// Time between two attempts.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// What is read of a Deployment. The whole of one would make the program larger by everything that a pod can be.
+#[derive(Deserialize)]
+struct Deployment {
+    spec: Option<DeploymentSpec>,
+}
+
+#[derive(Deserialize)]
+struct DeploymentSpec {
+    replicas: Option<i32>,
+    template: Template,
+}
+
+#[derive(Deserialize)]
+struct Template {
+    spec: Option<PodSpec>,
+}
+
+#[derive(Deserialize)]
+struct PodSpec {
+    containers: Vec<Container>,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    name: String,
+    args: Option<Vec<String>>,
+}
+
+/// What is read of either configuration.
+#[derive(Deserialize)]
+struct Webhooks {
+    webhooks: Option<Vec<Webhook>>,
+}
+
+#[derive(Deserialize)]
+struct Webhook {
+    name: String,
+}
+
+/// An object; none where it is not there.
+async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<Option<T>, Refusal> {
+    let request = Request::get(path).body(Vec::new());
+    let request = request.map_err(|error| Refusal::Other(format!("cannot build the request: {error}")))?;
+    match client.request(request).await.map_err(|error| Refusal::of(&error)) {
+        Ok(found) => Ok(Some(found)),
+        Err(Refusal::NotFound) => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}
+
 /// Looks once, and warns of a Deployment whose manager acts without the lease.
 pub async fn report_deployment(client: Client, namespace: String) {
-    let found = Api::<Deployment>::namespaced(client, &namespace).get_opt(DEPLOYMENT).await;
-    if let Ok(Some(deployment)) = found
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{DEPLOYMENT}");
+    if let Ok(Some(deployment)) = get::<Deployment>(&client, &path).await
         && acts_without_lease(&deployment)
     {
         tracing::warn!(
@@ -92,14 +141,15 @@ pub async fn report(client: Client, clock: Clock, metrics: Metrics) {
 
 /// The names of the webhooks in both configurations.
 async fn look(client: &Client) -> Result<Vec<String>, Refusal> {
-    let mutating: Option<MutatingWebhookConfiguration> =
-        Api::all(client.clone()).get_opt(MUTATING).await.map_err(|error| Refusal::of(&error))?;
-    let validating: Option<ValidatingWebhookConfiguration> =
-        Api::all(client.clone()).get_opt(VALIDATING).await.map_err(|error| Refusal::of(&error))?;
-    let mutating = mutating.and_then(|found| found.webhooks).unwrap_or_default();
-    let validating = validating.and_then(|found| found.webhooks).unwrap_or_default();
-    let names = mutating.into_iter().map(|webhook| webhook.name);
-    Ok(names.chain(validating.into_iter().map(|webhook| webhook.name)).collect())
+    let mut names = Vec::new();
+    for (plural, name) in
+        [("mutatingwebhookconfigurations", MUTATING), ("validatingwebhookconfigurations", VALIDATING)]
+    {
+        let found: Option<Webhooks> = get(client, &format!("/apis/{GROUP}/v1/{plural}/{name}")).await?;
+        let webhooks = found.and_then(|found| found.webhooks).unwrap_or_default();
+        names.extend(webhooks.into_iter().map(|webhook| webhook.name));
+    }
+    Ok(names)
 }
 
 fn tell(names: &[String], metrics: &Metrics) {
@@ -134,7 +184,7 @@ mod tests {
         assert!(!acts_without_lease(&deployment(1, &["--dry-run"])));
     }
 
-    use http::{Request, Response};
+    use http::Response;
     use kube::client::Body;
     use serde_json::json;
 

@@ -40,6 +40,8 @@ pub struct Options {
     pub dry_run: bool,
     /// How to log.
     pub logging: Logging,
+    /// Ask for first lists as streams before pages. No flag: the process does, and who simulates a server need not know it.
+    pub streams: bool,
 }
 
 impl Options {
@@ -78,6 +80,7 @@ impl Options {
             controllers,
             namespace: text("namespace"),
             dry_run: yes("dry-run"),
+            streams: false,
             logging: Logging {
                 encoding: encoding.unwrap_or(if people { Encoding::Console } else { Encoding::Json }),
                 verbosity: verbosity.unwrap_or(Verbosity::INFO),

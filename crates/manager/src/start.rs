@@ -116,6 +116,7 @@ pub fn start(deps: Deps) -> Result<Manager, LeaseError> {
         dry_run: options.dry_run,
         instance,
     });
+    let engine = if options.streams { engine.streaming() } else { engine };
     let engine = rooms::furnish(engine, &options.controllers, &parts);
     let (stop, stopped) = oneshot::channel::<()>();
     let engine = tokio::spawn(engine.run(async {

@@ -20,6 +20,12 @@ use crate::store::Snapshot;
 pub trait Step: fmt::Display + fmt::Debug + Clone + Send + 'static {
     /// Whether it changes anything outside this process: such a step is not taken with `--dry-run`.
     fn writes(&self) -> bool;
+
+    /// Whether it is a read whose answer every object of the room learns of: while one is under way, whoever is about to
+    /// take a step of the same words waits for its answer instead.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// What the status and the Events of an object are to be after a pass.

@@ -71,13 +71,26 @@ struct Entry<R> {
     unseen_until: Option<Timestamp>,
 }
 
-/// An index, a namespace, and the value that is looked up.
-type Reference = (&'static str, Box<str>, Box<str>);
+/// A row that refers to something. One set of all of them takes a third of the memory of a set for each value, of which
+/// most would hold one row.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Reference {
+    index: &'static str,
+    value: Box<str>,
+    row: ObjectKey,
+}
+
+impl Reference {
+    fn new(index: &'static str, value: &str, row: ObjectKey) -> Self {
+        Self { index, value: value.into(), row }
+    }
+}
 
 /// The rows of one kind.
 pub struct Table<R> {
-    rows: BTreeMap<ObjectKey, Entry<R>>,
-    references: BTreeMap<Reference, BTreeSet<ObjectKey>>,
+    /// Boxed, since a tree keeps room for more than it holds, and rows are large.
+    rows: BTreeMap<ObjectKey, Box<Entry<R>>>,
+    references: BTreeSet<Reference>,
     availability: Availability,
     /// While a list runs: the keys that it has brought so far.
     listing: Option<BTreeSet<ObjectKey>>,
@@ -89,7 +102,7 @@ impl<R: Row> Default for Table<R> {
     fn default() -> Self {
         Self {
             rows: BTreeMap::new(),
-            references: BTreeMap::new(),
+            references: BTreeSet::new(),
             availability: Availability::Syncing,
             listing: None,
             deleted: BTreeMap::new(),
@@ -120,11 +133,14 @@ impl<R: Row> Table<R> {
     pub fn referring<'a>(
         &'a self,
         index: &'static str,
-        namespace: &str,
-        value: &str,
+        namespace: &'a str,
+        value: &'a str,
     ) -> impl Iterator<Item = &'a R> {
-        let keys = self.references.get(&(index, namespace.into(), value.into()));
-        keys.into_iter().flatten().filter_map(|key| self.get(key))
+        let from = Reference::new(index, value, ObjectKey::new(namespace, ""));
+        let found = self.references.range(from..).take_while(move |reference| {
+            reference.index == index && *reference.value == *value && *reference.row.namespace == *namespace
+        });
+        found.filter_map(|reference| self.get(&reference.row))
     }
 
     /// Number of rows.
@@ -227,9 +243,9 @@ impl<R: Row> Table<R> {
         let before = self.take(&key);
         let references = &mut self.references;
         row.references(&mut |index, value| {
-            references.entry((index, key.namespace.clone(), value.into())).or_default().insert(key.clone());
+            references.insert(Reference::new(index, value, key.clone()));
         });
-        self.rows.insert(key, Entry { row, unseen_until });
+        self.rows.insert(key, Box::new(Entry { row, unseen_until }));
         before
     }
 
@@ -237,13 +253,7 @@ impl<R: Row> Table<R> {
         let row = self.rows.remove(key)?.row;
         let references = &mut self.references;
         row.references(&mut |index, value| {
-            let entry = (index, key.namespace.clone(), Box::from(value));
-            if let Some(keys) = references.get_mut(&entry) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    references.remove(&entry);
-                }
-            }
+            references.remove(&Reference::new(index, value, key.clone()));
         });
         Some(row)
     }

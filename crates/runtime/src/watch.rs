@@ -52,6 +52,8 @@ pub(crate) struct Feeder {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) deltas: mpsc::UnboundedSender<Delta>,
+    /// Whether first lists are asked for as a stream, object by object, before pages are.
+    pub(crate) streams: bool,
 }
 
 /// First lists run one after another: each waits for its turn and passes it on when it is synced or known not to be.
@@ -95,7 +97,8 @@ impl Feeder {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
             None => Api::all_with(self.client.clone(), resource),
         };
-        let mut stream = watcher(api, watcher::Config::default().page_size(PAGE)).boxed();
+        let mut streams = self.streams;
+        let mut stream = watcher(api.clone(), config(streams)).boxed();
         let mut failures = 0;
         while let Some(event) = stream.next().await {
             match event {
@@ -117,6 +120,12 @@ impl Feeder {
                     match refusal(&error) {
                         Some(Refusal::NotFound) => return Availability::NotInstalled,
                         Some(Refusal::Forbidden(words)) => return Availability::Forbidden(words.into()),
+                        // A server that has no streamed lists says so for ever.
+                        Some(Refusal::Invalid(_) | Refusal::TestFailed(_)) if streams => {
+                            streams = false;
+                            stream = watcher(api.clone(), config(streams)).boxed();
+                            continue;
+                        }
                         _ => {}
                     }
                     failures += 1;
@@ -160,6 +169,11 @@ impl Feeder {
         let delay = first.saturating_mul(1 << (attempt.max(1) - 1).min(10)).min(longest);
         self.clock.sleep(self.clock.jittered(delay, 20, subject, attempt)).await;
     }
+}
+
+fn config(streams: bool) -> watcher::Config {
+    let config = watcher::Config::default().page_size(PAGE);
+    if streams { config.streaming_lists() } else { config }
 }
 
 fn resource(place: &Place, kind: &str) -> ApiResource {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use domain::object::{Kind, Meta, Row, WireMeta, null_is_default};
+use domain::version::KubernetesVersion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -168,6 +169,8 @@ pub struct MachineImageRow {
     pub owner_uids: Vec<Box<str>>,
     /// `spec.version`, empty where absent.
     pub version: Box<str>,
+    /// The same as a version, where it is one: it is compared for every Cluster.
+    pub parsed: Option<KubernetesVersion>,
     /// `spec.id`; `None` where absent or empty.
     pub id: Option<Box<str>>,
     /// Containers of `spec.jobTemplate.spec`, or what is wrong with it.
@@ -220,6 +223,7 @@ impl Row for MachineImageRow {
             meta: meta.meta(),
             malformed,
             labels: meta.labels.clone(),
+            parsed: KubernetesVersion::parse_strict(&spec.version).ok(),
             version: spec.version,
             id: spec.id,
             containers: counted(spec.job_template),

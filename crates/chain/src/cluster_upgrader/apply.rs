@@ -108,6 +108,10 @@ impl runtime::room::Step for Step {
     fn writes(&self) -> bool {
         matches!(self, Self::PatchCluster { .. } | Self::Record { .. })
     }
+
+    fn is_shared(&self) -> bool {
+        matches!(self, Self::ReadImage { .. })
+    }
 }
 
 pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, Refusal> {

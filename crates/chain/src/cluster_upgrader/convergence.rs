@@ -247,9 +247,21 @@ fn is_complete(half: &Progress) -> bool {
     }
 }
 
+/// What the words of a hop begin with.
+fn moves_to(current: &KubernetesVersion) -> String {
+    format!("Cluster API moves the machines to {current}")
+}
+
+/// Whether words that were said speak of a hop to this version.
+pub(super) fn speaks_of(words: &str, current: &KubernetesVersion) -> bool {
+    let rest = words.strip_prefix(&*moves_to(current));
+    // One version can begin with another.
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':', ';']))
+}
+
 /// The same words for every phase in which machines move, so that no counter makes a write of ours.
 fn in_progress(cluster: &ClusterRow, current: &KubernetesVersion, words: &str) -> Because<Reason> {
-    let mut message = format!("Cluster API moves the machines to {current}");
+    let mut message = moves_to(current);
     if !words.is_empty() {
         message.push_str(": ");
         message.push_str(words);

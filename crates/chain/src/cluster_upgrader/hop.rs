@@ -78,12 +78,12 @@ pub(super) fn difference(observed: &Observed, target: &Target<'_>, wanted: &Want
 }
 
 /// What leads on: the images of the plan, and its result as it is told.
-fn images(observed: &Observed, wanted: &Wanted<'_>) -> Vec<path::Hop<Source>> {
+fn images<'a>(observed: &'a Observed, wanted: &'a Wanted<'_>) -> Vec<path::Hop<&'a Source>> {
     let result = wanted.source.iter().map(|source| (&wanted.version, source));
     let others = observed.images.iter().map(|hop| (&hop.version, &hop.image));
     let others = others.filter(|(version, _)| **version != wanted.version);
     let both = result.chain(others);
-    both.map(|(version, source)| path::Hop { version: version.clone(), image: source.clone() }).collect()
+    both.map(|(version, image)| path::Hop { version: version.clone(), image }).collect()
 }
 
 fn allowed(observed: &Observed) -> Allowed<'_> {

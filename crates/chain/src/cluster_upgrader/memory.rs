@@ -104,9 +104,10 @@ pub struct Memory {
     first_version: Box<str>,
     settled: Option<(Box<str>, Timestamp)>,
     unmoved: Option<Unmoved>,
-    control_plane: Option<Read<Option<ControlPlane>>>,
-    machine_pools: Option<Read<Vec<MachinePool>>>,
-    refused: Option<Refused>,
+    // Boxed, since few Clusters need them and all of them have a memory.
+    control_plane: Option<Box<Read<Option<ControlPlane>>>>,
+    machine_pools: Option<Box<Read<Vec<MachinePool>>>>,
+    refused: Option<Box<Refused>>,
     /// What was last sent, with an answer that does not rule out that it was set.
     sent: Option<Sent>,
 }
@@ -147,11 +148,11 @@ impl Memory {
         current: &KubernetesVersion,
         now: Timestamp,
     ) -> Live {
-        let control_plane = self.control_plane.as_ref().filter(|read| {
+        let control_plane = self.control_plane.as_deref().filter(|read| {
             let complete = read.value.as_ref().is_some_and(|it| convergence::control_plane_runs(it, current));
             read.counts(cluster, complete, now)
         });
-        let machine_pools = self.machine_pools.as_ref().filter(|read| {
+        let machine_pools = self.machine_pools.as_deref().filter(|read| {
             let complete = convergence::lagging(&read.value, topology, current).is_none();
             read.counts(cluster, complete, now)
         });
@@ -177,7 +178,7 @@ impl Memory {
             Some(Standing::Not { because, .. }) if convergence::can_stall(because.reason) => {
                 self.settled = None;
                 // The last reads, whether they still count or not: their expiry is no movement.
-                let (control_plane, pools) = (self.control_plane.as_ref(), self.machine_pools.as_ref());
+                let (control_plane, pools) = (self.control_plane.as_deref(), self.machine_pools.as_deref());
                 let counters = convergence::counters(cluster, control_plane, pools);
                 self.unmoved = self
                     .unmoved
@@ -213,7 +214,7 @@ impl Memory {
     }
 
     pub(super) fn refused(&self) -> Option<&Refused> {
-        self.refused.as_ref()
+        self.refused.as_deref()
     }
 
     /// Takes the outcome of a step; `false` leaves a refusal to the engine.
@@ -237,16 +238,16 @@ impl Memory {
             (Step::ReadImage { key }, Ok(Answer::Image(found))) => fleet.read(key, Some(*found), now),
             (Step::ReadImage { key }, Err(Refusal::NotFound)) => fleet.read(key, None, now),
             (Step::ReadControlPlane { .. }, Ok(Answer::ControlPlane(found))) => {
-                self.control_plane = Some(self.read(Some(*found), now));
+                self.control_plane = Some(self.read(Some(*found), now).into());
             }
             (Step::ReadControlPlane { .. }, Err(Refusal::NotFound)) => {
-                self.control_plane = Some(self.read(None, now));
+                self.control_plane = Some(self.read(None, now).into());
             }
             (Step::ReadMachinePools { .. }, Ok(Answer::MachinePools(found))) => {
-                self.machine_pools = Some(self.read(found, now));
+                self.machine_pools = Some(self.read(found, now).into());
             }
             (Step::ReadMachinePools { .. }, Err(Refusal::NotFound)) => {
-                self.machine_pools = Some(self.read(Vec::new(), now));
+                self.machine_pools = Some(self.read(Vec::new(), now).into());
             }
             (Step::PatchCluster { attempt, image_only, .. }, Ok(Answer::Set)) => {
                 self.sent = Some(Sent::of(attempt, *image_only));
@@ -255,8 +256,8 @@ impl Memory {
             (Step::PatchCluster { attempt, .. }, Err(refusal @ Refusal::Admission { message, .. }))
                 if refusal.trouble() == Some(Trouble::WriteRefused) =>
             {
-                let before = self.refused.take();
-                self.refused = Some(Refused::again(before, attempt.clone(), message, now));
+                let before = self.refused.take().map(|before| *before);
+                self.refused = Some(Refused::again(before, attempt.clone(), message, now).into());
             }
             (Step::PatchCluster { attempt, image_only, .. }, Err(Refusal::Unavailable { .. })) => {
                 self.sent = Some(Sent::of(attempt, *image_only));

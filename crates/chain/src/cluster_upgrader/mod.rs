@@ -131,7 +131,9 @@ impl Room for UpgraderRoom {
     }
 
     fn reserve(&self, shared: &mut Fleet, observed: &Observed, step: &Step, now: Timestamp) {
-        if let (Step::PatchCluster { cluster, attempt, .. }, Some(plan)) = (step, &observed.plan) {
+        if let (Step::PatchCluster { cluster, attempt, .. }, Some(plan)) = (step, &observed.plan)
+            && plan.max_concurrent.is_some()
+        {
             shared.reserve(cluster, &plan.meta.key.name, attempt.resource_version, now);
         }
     }

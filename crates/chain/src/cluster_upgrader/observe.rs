@@ -41,7 +41,7 @@ pub struct Observed {
     pub asked: Option<KubernetesVersion>,
     /// What the plan says to have chosen, where its status does not hold it: with `--dry-run` conditions alone are written.
     pub(super) untold: Option<Hop<Source>>,
-    /// The images of the plan, where the Cluster has another version than its result.
+    /// The images of the plan that the Cluster has or may get on its way, where it has another version than its result.
     pub(super) images: Vec<Hop<Source>>,
     /// What speaks against a start now, beyond the Cluster itself.
     pub admission: Admission,
@@ -114,17 +114,28 @@ pub(super) fn observe(
 /// A Cluster that has the result of its plan needs no other image.
 fn images(snapshot: Snapshot<'_>, observed: &mut Observed) {
     let Some(plan) = &observed.plan else { return };
-    if observed.asked.is_none() {
-        let (Ok(target), Ok(wanted)) = (facts::target(observed), facts::wanted(observed)) else { return };
-        if target.current == wanted.version {
-            return;
-        }
+    if observed.asked.is_some() {
+        observed.images = candidates(snapshot, plan, |_| true).collect();
+        return;
     }
-    observed.images = candidates(snapshot, plan).collect();
+    let (Ok(target), Ok(wanted)) = (facts::target(observed), facts::wanted(observed)) else { return };
+    let (current, version) = (&target.current, &wanted.version);
+    if current == version {
+        return;
+    }
+    // What it has, and what lies on the way.
+    let counts = |image: &KubernetesVersion| {
+        image == current || (image.is_newer_than(current) && !image.is_newer_than(version))
+    };
+    observed.images = candidates(snapshot, plan, counts).collect();
 }
 
-fn candidates(snapshot: Snapshot<'_>, plan: &PlanRow) -> impl Iterator<Item = Hop<Source>> {
-    let found = crate::plan::candidates(snapshot, plan).into_iter();
+fn candidates(
+    snapshot: Snapshot<'_>,
+    plan: &PlanRow,
+    counts: impl Fn(&KubernetesVersion) -> bool,
+) -> impl Iterator<Item = Hop<Source>> {
+    let found = crate::plan::candidates_of(snapshot, plan, counts).into_iter();
     found.map(|Hop { version, image }| {
         let uid = Some(image.meta.uid).filter(|uid| !uid.is_empty());
         Hop { version, image: Source { key: image.meta.key, uid, id: image.id } }
@@ -137,7 +148,7 @@ fn untold(snapshot: Snapshot<'_>, plan: &PlanRow) -> Option<Hop<Source>> {
     let said = condition::find(&status.conditions, condition::UP_TO_DATE);
     let found = said.is_some_and(|said| said.status == condition::Status::True);
     let untold = current && found && status.machine_image_details.is_none();
-    untold.then(|| candidates(snapshot, plan).next()).flatten()
+    untold.then(|| candidates(snapshot, plan, |_| true).next()).flatten()
 }
 
 /// What other Clusters have to do with the next hop, and whether its image was read a moment ago.

@@ -1,6 +1,6 @@
 //! The status of an upgrader.
 
-use api::upgrader::cluster_upgrader::{DONE, Reason, Status};
+use api::upgrader::cluster_upgrader::{DONE, Reason, Status, UpgraderRow};
 use domain::condition::{self, Condition, Shape, Wanted};
 use domain::verdict::{Reason as _, Verdict, Waiting};
 use jiff::Timestamp;
@@ -24,18 +24,41 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     let before = &upgrader.status;
     let message = done(observed);
     let mut wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &message));
-    if !convergence::lingers(&observed.clocks, now) {
+    let same_hop = is_same_hop(observed);
+    if same_hop && !convergence::lingers(&observed.clocks, now) {
         keep_words(&mut wanted, &before.conditions);
     }
-    let conditions = condition::settle(&before.conditions, wanted, upgrader.meta.generation, now);
-    let status = Status {
+    let moves = verdict.then.because().is_some_and(|because| because.reason == Reason::UpgradeInProgress);
+    // Of the next hop it is another wait, although the reason is the same.
+    let since = before.waiting.as_ref().filter(|_| same_hop || !moves);
+    let mut status = Status {
         latest_set_version: latest_set_version(observed),
-        waiting: Waiting::of(before.waiting.as_ref(), &verdict.then, now),
-        conditions,
+        waiting: Waiting::of(since, &verdict.then, now),
+        conditions: condition::settle(&before.conditions, wanted, upgrader.meta.generation, now),
         observed_generation: Some(upgrader.meta.generation),
     };
+    if has_just_converged(upgrader, verdict) {
+        status.waiting.clone_from(&before.waiting);
+        status.conditions.clone_from(&before.conditions);
+    }
     let notes = events::notes(observed, verdict, &status);
     Report { status: merge_patch(before, &status), notes }
+}
+
+/// Whether what was said of machines that move is said of those that move now. One hop may follow another without any other
+/// word between them.
+fn is_same_hop(observed: &Observed) -> bool {
+    let said = condition::find(&observed.upgrader.status.conditions, condition::UP_TO_DATE);
+    facts::target(observed)
+        .is_ok_and(|target| said.is_some_and(|said| convergence::speaks_of(&said.message, &target.current)))
+}
+
+/// While a Cluster whose machines have moved is watched for a moment, what was said of it holds on: to say of each Cluster
+/// that it is watched would cost a write for each hop.
+fn has_just_converged(upgrader: &UpgraderRow, verdict: &Verdict<Step, Reason>) -> bool {
+    let settles = verdict.then.because().is_some_and(|because| because.reason == Reason::Settling);
+    let current = upgrader.status.observed_generation == Some(upgrader.meta.generation);
+    settles && current && upgrader.waits_for(Reason::UpgradeInProgress)
 }
 
 /// What is said where nothing is left to do.

@@ -170,9 +170,10 @@ pub(super) fn of_upgrader(
 
 /// As many as there are places free: with thousands that wait, not all of them for each Cluster that is done.
 fn next_in_line(snapshot: Snapshot<'_>, namespace: &str, plan: &str) -> Vec<ObjectKey> {
-    let limit =
-        snapshot.get::<PlanRow>(&ObjectKey::new(namespace, plan)).and_then(|plan| plan.max_concurrent);
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
+    let plan_row = snapshot.get::<PlanRow>(&ObjectKey::new(namespace, plan));
+    // Whoever waits where there is no limit any more was woken when that was taken away, or with its Plan.
+    let Some(limit) = plan_row.and_then(|plan| plan.max_concurrent) else { return Vec::new() };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     // Not woken while none is free: whoever frees the next place wakes it.
     let free = limit.saturating_sub(rolling_clusters(snapshot, namespace, plan));
     let upgraders = snapshot.referring::<UpgraderRow>(PLAN_INDEX, namespace, plan);

@@ -28,7 +28,7 @@ use runtime::rules::Rule;
 use runtime::store::Snapshot;
 
 pub use self::apply::Step;
-pub use self::observe::{Candidate, Observed, candidates};
+pub use self::observe::{Candidate, Observed, candidates, candidates_of};
 
 /// The controller of plans.
 #[derive(Debug, Default)]

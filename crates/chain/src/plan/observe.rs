@@ -40,8 +40,18 @@ pub struct Candidate {
 /// version, the newest first; of those that are equally new the younger first, then by name, so that the order is the
 /// same whatever the order of a list. None where the plan is not valid.
 pub fn candidates(snapshot: Snapshot<'_>, plan: &PlanRow) -> Vec<Hop<Candidate>> {
+    candidates_of(snapshot, plan, |_| true)
+}
+
+/// The same, of some versions.
+pub fn candidates_of(
+    snapshot: Snapshot<'_>,
+    plan: &PlanRow,
+    wanted: impl Fn(&KubernetesVersion) -> bool,
+) -> Vec<Hop<Candidate>> {
     let Some(range) = range(plan) else { return Vec::new() };
-    let found = selected(snapshot, plan).filter_map(|image| {
+    let asked_for = |image: &&MachineImageRow| image.parsed.as_ref().is_some_and(&wanted);
+    let found = selected(snapshot, plan).filter(asked_for).filter_map(|image| {
         let id = image.id.clone()?;
         let version = version_in(&range, image)?;
         let image = Candidate { meta: image.meta.clone(), version: image.version.clone(), id };
@@ -93,8 +103,7 @@ fn selected<'a>(snapshot: Snapshot<'a>, plan: &'a PlanRow) -> impl Iterator<Item
 }
 
 fn version_in(range: &VersionRange, image: &MachineImageRow) -> Option<KubernetesVersion> {
-    let version = KubernetesVersion::parse_strict(&image.version).ok()?;
-    range.matches(&version).then_some(version)
+    image.parsed.as_ref().filter(|version| range.matches(version)).cloned()
 }
 
 /// The newer first, then the younger, then by name.

@@ -88,6 +88,11 @@ impl Core {
         }
     }
 
+    /// First lists of kinds that only objects name are streamed as well.
+    pub(crate) fn stream(&mut self) {
+        self.feeder.streams = true;
+    }
+
     /// Whether a write may be sent now. Asked before each, since a machine may have slept since the last.
     pub(crate) fn may_act(&self) -> bool {
         self.leadership.may_act(self.clock.now())

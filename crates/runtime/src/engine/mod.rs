@@ -87,6 +87,7 @@ impl Engine {
             clock: deps.clock.clone(),
             metrics: deps.metrics.clone(),
             deltas: sender,
+            streams: false,
         };
         let core = Core::new(deps.clock.clone(), deps.leadership.clone(), feeder.clone());
         Self {
@@ -99,6 +100,16 @@ impl Engine {
             watches: Vec::new(),
             begun: BTreeMap::new(),
         }
+    }
+
+    /// Asks for first lists as a stream, one object after another, and for pages only of a server that has no such lists: a
+    /// page of a hundred large objects is held several times over while it is read. The server may answer from its cache,
+    /// as it does for every watch.
+    #[must_use]
+    pub fn streaming(mut self) -> Self {
+        self.feeder.streams = true;
+        self.core.stream();
+        self
     }
 
     /// Adds a room.

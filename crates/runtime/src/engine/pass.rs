@@ -11,6 +11,7 @@ use domain::verdict::{Because, Note, Reason, Then, Trouble, Verdict};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::core::Core;
 use crate::answer::Refusal;
@@ -53,14 +54,24 @@ pub(crate) struct Holder<R: Room> {
     shared: R::Shared,
     reasons: BTreeMap<ObjectKey, &'static str>,
     rounds: BTreeMap<ObjectKey, u32>,
+    /// Shared reads that are under way, by their words, with the passes that wait for their answers.
+    reads: BTreeMap<String, Vec<oneshot::Sender<()>>>,
 }
 
 /// What an errand brings back.
 enum Came<R: Room> {
     Step(R::Step, Result<Applied<R::Answer>, Refusal>),
-    Panicked(String),
-    Status { answer: Result<R::Row, Refusal>, notes: Vec<Note>, over: (Ended, Outcome) },
-    Noted { over: (Ended, Outcome) },
+    Panicked(R::Step, String),
+    /// The shared read of another pass has come to an end.
+    Read,
+    Status {
+        answer: Result<R::Row, Refusal>,
+        notes: Vec<Note>,
+        over: (Ended, Outcome),
+    },
+    Noted {
+        over: (Ended, Outcome),
+    },
 }
 
 impl<R: Room> Holder<R> {
@@ -75,6 +86,7 @@ impl<R: Room> Holder<R> {
             shared: R::Shared::default(),
             reasons: BTreeMap::new(),
             rounds: BTreeMap::new(),
+            reads: BTreeMap::new(),
         }
     }
 
@@ -128,6 +140,19 @@ impl<R: Room> Holder<R> {
             return self.over(item, BADLY, Outcome::Conflict);
         }
         self.rounds.insert(item.key.clone(), rounds + 1);
+        if step.is_shared() {
+            let words = step.to_string();
+            if let Some(waiting) = self.reads.get_mut(&words) {
+                let (ended, end) = oneshot::channel();
+                waiting.push(ended);
+                return Next::Errand(Box::pin(async move {
+                    // Nothing is sent: the end is that the sender is gone.
+                    let _ = end.await;
+                    Box::new(Came::<R>::Read) as Box<dyn Any + Send>
+                }));
+            }
+            self.reads.insert(words, Vec::new());
+        }
         if step.writes() {
             self.room.reserve(&mut self.shared, &observed, &step, now);
             tracing::info!(controller = R::NAME, object = %item.key, step = %step, "Taking a step");
@@ -138,7 +163,7 @@ impl<R: Room> Holder<R> {
         Next::Errand(Box::pin(async move {
             let came = match tokio::time::timeout(DEADLINE, AssertUnwindSafe(errand).catch_unwind()).await {
                 Ok(Ok(answer)) => Came::<R>::Step(step, answer),
-                Ok(Err(panic)) => Came::Panicked(words(panic.as_ref())),
+                Ok(Err(panic)) => Came::Panicked(step, words(panic.as_ref())),
                 Err(_) => {
                     let message = format!("no result within {} s", DEADLINE.as_secs());
                     Came::Step(step, Err(Refusal::Unavailable { message, retry_after: None }))
@@ -269,7 +294,14 @@ impl<R: Room> AnyRoom for Holder<R> {
         let Ok(came) = came.downcast::<Came<R>>() else {
             return self.panicked(item, "an errand of another room");
         };
+        if let Came::Step(step, _) | Came::Panicked(step, _) = &*came
+            && step.is_shared()
+        {
+            // Whoever waits goes on after this, and so with what is learned here.
+            self.reads.remove(&step.to_string());
+        }
         match *came {
+            Came::Read => self.round(core, item),
             Came::Step(step, Ok(applied)) => {
                 for effect in applied.effects {
                     effect(core);
@@ -290,7 +322,7 @@ impl<R: Room> AnyRoom for Holder<R> {
                     self.refused(core, item, &step, &refusal)
                 }
             }
-            Came::Panicked(words) => self.panicked(item, &words),
+            Came::Panicked(_, words) => self.panicked(item, &words),
             Came::Status { answer: Ok(row), notes, over } => {
                 // Our own status is no news to ourselves, only to others.
                 let asked = core.queue.asked_again(item);

@@ -165,9 +165,9 @@ async fn roll(stage: &mut Stage, clusters: u32, figures: &mut Figures) -> Result
 
 /// What concerns a Cluster: writes of it, of its upgrader and its Events.
 fn put_per_cluster(ours: Requests<'_>, clusters: u32, phase: &str, figures: &mut Figures) {
-    let of_clusters = ours.others().filter(|event| {
-        matches!(event.resource.as_str(), CLUSTERS | UPGRADERS | "events" | "machineimages")
-    });
+    let of_clusters = ours
+        .others()
+        .filter(|event| matches!(event.resource.as_str(), CLUSTERS | UPGRADERS | "events" | "machineimages"));
     figures.put(&format!("{phase}_per_cluster"), number(of_clusters.count()) / f64::from(clusters));
 }
 
@@ -220,7 +220,10 @@ async fn restart(stage: &mut Stage, figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "compared with the times of the audit log; nothing is decided by it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compared with the times of the audit log; nothing is decided by it"
+)]
 fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -49,7 +49,8 @@ pub(crate) fn page(all: &[Results]) -> String {
 /// Requests by verb and resource, of the last run with the most Clusters.
 fn requests(text: &mut String, all: &[Results], sizes: &[u32]) {
     let most = sizes.last().copied();
-    let Some(run) = all.iter().rev().find(|run| run.requests.iter().any(|phase| phase.clusters == most)) else {
+    let Some(run) = all.iter().rev().find(|run| run.requests.iter().any(|phase| phase.clusters == most))
+    else {
         return;
     };
     let count = most.map(thousands).unwrap_or_default();
@@ -70,11 +71,17 @@ fn taken(text: &mut String, all: &[Results]) {
         .iter()
         .map(|run| {
             let it = &run.machine;
-            format!("{} ({} processors), {} GiB, Linux {}; {}", it.processor, it.processors, it.memory, it.kernel, it.versions)
+            format!(
+                "{} ({} processors), {} GiB, Linux {}; {}",
+                it.processor, it.processors, it.memory, it.kernel, it.versions
+            )
         })
         .collect();
     for machine in machines {
-        let _ = writeln!(text, "{machine}. Everything runs on this one machine: etcd, the API server, the manager and the bench.\n");
+        let _ = writeln!(
+            text,
+            "{machine}. Everything runs on this one machine: etcd, the API server, the manager and the bench.\n"
+        );
     }
     let _ = writeln!(text, "| run | commit | binary | took |\n|---|---|---|---|");
     for run in all {

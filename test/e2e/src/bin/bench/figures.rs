@@ -43,7 +43,14 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
         title: "The program alone",
         subjects: &[
             subject("binary", "binary, stripped", "MB", Some(15.0), "41.3", "length of the file"),
-            subject("empty_rss", "memory without any object", "MiB", Some(10.0), "36", "VmRSS after a minute"),
+            subject(
+                "empty_rss",
+                "memory without any object",
+                "MiB",
+                Some(10.0),
+                "36",
+                "VmRSS after a minute",
+            ),
             subject("empty_peak", "the same at most", "MiB", None, "", "VmHWM after a minute"),
             subject(
                 "index",
@@ -74,7 +81,14 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
     Chapter {
         title: "First start: no object has a status",
         subjects: &[
-            subject("cluster_kb", "one Cluster, managedFields included", "kB", None, "", "length of its JSON"),
+            subject(
+                "cluster_kb",
+                "one Cluster, managedFields included",
+                "kB",
+                None,
+                "",
+                "length of its JSON",
+            ),
             subject(
                 "start_caches",
                 "process start to full caches",
@@ -99,7 +113,14 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 "109",
                 "the last of the first writes of their statuses",
             ),
-            subject("start_cpu", "processors until then", "s", Some(1.5), "3.8", "utime and stime of the process"),
+            subject(
+                "start_cpu",
+                "processors until then",
+                "s",
+                Some(1.5),
+                "3.8",
+                "utime and stime of the process",
+            ),
             subject("start_peak", "memory at most until then", "MiB", Some(28.0), "79", "VmHWM"),
             subject(
                 "settled_cpu",
@@ -115,7 +136,14 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
         title: "Idle: every Cluster is up to date",
         subjects: &[
             subject("idle_rss", "memory", "MiB", Some(20.0), "62", "VmRSS at the end of the time"),
-            subject("idle_peak", "memory at most so far", "MiB", Some(28.0), "79", "VmHWM at the end of the time"),
+            subject(
+                "idle_peak",
+                "memory at most so far",
+                "MiB",
+                Some(28.0),
+                "79",
+                "VmHWM at the end of the time",
+            ),
             subject(
                 "idle_requests",
                 "requests a minute but those below",
@@ -186,7 +214,14 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
     Chapter {
         title: "Restart on that data",
         subjects: &[
-            subject("restart_caches", "process start to full caches", "s", None, "0.7", "as at the first start"),
+            subject(
+                "restart_caches",
+                "process start to full caches",
+                "s",
+                None,
+                "0.7",
+                "as at the first start",
+            ),
             subject(
                 "restart_decision",
                 "full caches to first decision seen",
@@ -195,7 +230,14 @@ pub(crate) const CHAPTERS: &[Chapter] = &[
                 "",
                 "one upgrader without a status was made meanwhile, the last by name: its status",
             ),
-            subject("restart_requests", "requests", "", Some(100.0), "45", "audit log, until nothing more is asked for"),
+            subject(
+                "restart_requests",
+                "requests",
+                "",
+                Some(100.0),
+                "45",
+                "audit log, until nothing more is asked for",
+            ),
             subject("restart_cpu", "processors", "s", None, "", "utime and stime of the process"),
             subject("restart_peak", "memory at most", "MiB", Some(28.0), "", "VmHWM"),
         ],

@@ -95,9 +95,7 @@ pub(crate) fn upgrader(name: &str, cluster: &str) -> Value {
 
 /// The class of all Clusters.
 pub(crate) fn class() -> Value {
-    let template = |kind: &str| {
-        json!({"templateRef": {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta2", "kind": kind, "name": "x"}})
-    };
+    let template = |kind: &str| json!({"templateRef": {"apiVersion": "infrastructure.cluster.x-k8s.io/v1beta2", "kind": kind, "name": "x"}});
     json!({"metadata": {"name": CLASS}, "spec": {
         "infrastructure": template("VSphereClusterTemplate"), "controlPlane": template("KubeadmControlPlaneTemplate"),
     }})
@@ -138,7 +136,8 @@ pub(crate) fn cluster(number: u32) -> Value {
         "pods": {"cidrBlocks": ["192.168.0.0/16"]}, "services": {"cidrBlocks": ["10.128.0.0/12"]},
         "serviceDomain": "cluster.local",
     });
-    let labels = json!({"environment": "production", "region": "eu-central", "team": format!("team-{}", number % 40)});
+    let labels =
+        json!({"environment": "production", "region": "eu-central", "team": format!("team-{}", number % 40)});
     let applied = json!({
         "apiVersion": "cluster.x-k8s.io/v1beta2", "kind": "Cluster",
         "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
@@ -149,8 +148,7 @@ pub(crate) fn cluster(number: u32) -> Value {
         json!({"kubectl.kubernetes.io/last-applied-configuration": applied.to_string()});
     cluster["metadata"]["finalizers"] = json!(["cluster.cluster.x-k8s.io"]);
     cluster["spec"]["controlPlaneEndpoint"] = json!({"host": format!("{name}.example.org"), "port": 6443});
-    cluster["spec"]["infrastructureRef"] =
-        json!({"apiGroup": "infrastructure.cluster.x-k8s.io", "kind": "VSphereCluster", "name": format!("{name}-x7k2p")});
+    cluster["spec"]["infrastructureRef"] = json!({"apiGroup": "infrastructure.cluster.x-k8s.io", "kind": "VSphereCluster", "name": format!("{name}-x7k2p")});
     cluster["spec"]["controlPlaneRef"] = json!({
         "apiGroup": "controlplane.cluster.x-k8s.io", "kind": "KubeadmControlPlane", "name": format!("{name}-9dq4m"),
     });

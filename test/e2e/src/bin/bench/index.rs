@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 /// So many stanzas: six packages for five architectures, in as many versions as it takes.
 pub(crate) fn of(stanzas: usize) -> String {
-    const PACKAGES: [&str; 6] = ["cri-tools", "kubeadm", "kubectl", "kubelet", "kubernetes-cni", "kubernetes-node"];
+    const PACKAGES: [&str; 6] =
+        ["cri-tools", "kubeadm", "kubectl", "kubelet", "kubernetes-cni", "kubernetes-node"];
     const ARCHITECTURES: [&str; 5] = ["amd64", "arm64", "armhf", "ppc64el", "s390x"];
     let mut text = String::new();
     for number in 0..stanzas {

@@ -76,11 +76,7 @@ async fn run(options: Options) -> Result<()> {
     Ok(())
 }
 
-async fn measure(
-    options: &Options,
-    results: &mut Vec<Results>,
-    written: &mut Vec<PathBuf>,
-) -> Result<()> {
+async fn measure(options: &Options, results: &mut Vec<Results>, written: &mut Vec<PathBuf>) -> Result<()> {
     let program = e2e::program().await?;
     for run in 1..=options.runs {
         let began = Stopwatch::start();

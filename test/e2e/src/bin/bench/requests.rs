@@ -107,10 +107,7 @@ mod tests {
             event("get", "", "", "2026-11-21T10:00:00Z"),
         ];
         let requests = Requests(&events);
-        assert_eq!(
-            requests.shown(),
-            "get /version 1, patch plans/status 2, update leases 1, watch plans 1"
-        );
+        assert_eq!(requests.shown(), "get /version 1, patch plans/status 2, update leases 1, watch plans 1");
         assert_eq!((requests.objects("patch", "plans/status"), requests.objects("patch", "plans")), (1, 0));
         assert_eq!(requests.others().count(), 3);
         let (first, last) = span(requests.of("patch", "plans/status")).unwrap();

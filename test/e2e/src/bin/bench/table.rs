@@ -45,7 +45,6 @@ pub(crate) fn print(all: &[Results]) -> String {
     text
 }
 
-
 fn is_alone(all: &[Results], subjects: &[Subject]) -> bool {
     subjects.iter().any(|subject| spread(all, subject.id, None).is_some())
 }
