@@ -40,7 +40,7 @@ pub struct Options {
     pub dry_run: bool,
     /// How to log.
     pub logging: Logging,
-    /// Ask for first lists as streams before pages. No flag: the process does, and who simulates a server need not know it.
+    /// Ask for first lists as streams before pages. No flag sets it: streams saved requests and no memory.
     pub streams: bool,
 }
 
