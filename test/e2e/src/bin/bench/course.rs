@@ -36,7 +36,7 @@ pub(crate) fn binary(program: &Path, figures: &mut Figures) -> Result<()> {
 /// moment.
 pub(crate) async fn run(clusters: u32, long: Option<Duration>) -> Result<Figures> {
     let mut figures = Figures::default();
-    let mut stage = progress("control plane", Stage::set()).await?;
+    let mut stage = progress("control plane", Box::pin(Stage::set())).await?;
     let mark = stage.start_manager().await?;
     stage.await_requests("the caches are full", mark, |ours| ours.of("watch", UPGRADERS).count() > 0).await?;
     stage.await_quiet(QUIET).await?;

@@ -60,7 +60,7 @@ fn requests(text: &mut String, all: &[Results], sizes: &[u32]) {
         let counts: Vec<String> =
             phase.counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
         let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
-        let _ = writeln!(text, "| {} | {counts} |", phase.phase);
+        let _ = writeln!(text, "| {} | {counts} |", phase.name);
     }
 }
 

@@ -52,7 +52,7 @@ impl Machine {
             memory: memory.div_ceil(1 << 20),
             kernel: file("/proc/sys/kernel/osrelease").trim().to_owned(),
             commit: commit(),
-            binary: digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+            binary: digest.iter().take(6).fold(String::new(), |text, byte| format!("{text}{byte:02x}")),
             versions: format!(
                 "Kubernetes {}, etcd {}, Cluster API {} (CRDs)",
                 Binary::KubeApiserver.version(),

@@ -89,7 +89,7 @@ async fn measure(options: &Options, results: &mut Vec<Results>, written: &mut Ve
         for clusters in options.sizes() {
             let most = Some(clusters) == options.sizes().into_iter().max();
             eprintln!("run {run} of {}: {clusters} Clusters", options.runs);
-            let figures = course::run(clusters, most.then_some(options.idle())).await?;
+            let figures = Box::pin(course::run(clusters, most.then_some(options.idle()))).await?;
             found.add(Some(clusters), figures);
             // What was measured so far is there should the next size fail.
             found.took = began.elapsed().as_secs();

@@ -66,7 +66,7 @@ fn decision(version: &str) -> Result<f64> {
         now += std::time::Duration::from_secs(60);
         let rows = store.table::<UpgraderRow>(&TableId::of::<UpgraderRow>());
         let watch = Stopwatch::start();
-        for (row, memory) in rows.into_iter().flat_map(|table| table.iter()).zip(&mut memories) {
+        for (row, memory) in rows.into_iter().flat_map(runtime::store::Table::iter).zip(&mut memories) {
             let recall = Recall { memory, shared: &mut fleet };
             let observed = room.observe(store.snapshot(), row, recall, now);
             let verdict = room.decide(&observed, now);

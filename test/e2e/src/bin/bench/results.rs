@@ -42,7 +42,8 @@ pub(crate) struct Figure {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Phase {
-    pub(crate) phase: String,
+    #[serde(rename = "phase")]
+    pub(crate) name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) clusters: Option<u32>,
     pub(crate) counts: BTreeMap<String, usize>,
@@ -75,7 +76,7 @@ impl Results {
             }
         }
         let phases = found.requests.into_iter();
-        self.requests.extend(phases.map(|(phase, counts)| Phase { phase, clusters, counts }));
+        self.requests.extend(phases.map(|(name, counts)| Phase { name, clusters, counts }));
     }
 
     /// Writes it, where earlier ones of the run may be.
