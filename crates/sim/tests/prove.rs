@@ -18,7 +18,7 @@ fn every_invariant_holds_at_a_fixed_set_of_seeds() {
 #[test]
 fn a_seed_is_one_run() {
     // The second competes for a lease.
-    for seed in [2, ELECTED] {
+    for seed in [20, ELECTED] {
         let first = run(seed, &Only::default());
         assert!(first.requests > 100 && !first.numbers.is_empty());
         for _ in 1..20 {
