@@ -116,7 +116,9 @@ fn texts(paths: &[PathBuf]) -> Vec<Text> {
                 let (file, reason) = (path.display().to_string(), "no file is called like that".to_owned());
                 texts.push((file.clone(), Err(Fault { file, line: 0, reason })));
             }
-            found.iter().for_each(|path| gather(path, true, &mut texts));
+            for path in &found {
+                gather(path, true, &mut texts);
+            }
         }
     }
     texts

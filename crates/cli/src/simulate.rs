@@ -117,7 +117,7 @@ fn blamed(manifest: &Manifest, reason: &str) -> String {
         return pointer.to_owned();
     }
     let path = reason.split(": ").next().unwrap_or_default();
-    format!("/{}", path.replace('.', "/").replace('[', "/").replace(']', ""))
+    format!("/{}", path.replace(['.', '['], "/").replace(']', ""))
 }
 
 /// An object in the namespace that it is applied to.

@@ -18,6 +18,7 @@ pub mod scenario;
 pub mod timeline;
 mod world;
 
+pub use apiserver::alone::ApiServer;
 pub use error::Error;
 pub use run::run;
 pub use scenario::{Happening, ReadError, Refusing, Scenario, Source, Target};

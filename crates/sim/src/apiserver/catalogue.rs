@@ -29,6 +29,32 @@ impl Resource {
     pub(crate) fn api_version(&self) -> String {
         api_version(&self.group, &self.version)
     }
+
+    /// One of our kinds, whose schema is known.
+    pub(crate) fn is_ours(&self) -> bool {
+        *self.group == *upgrader::GROUP && !self.foreign
+    }
+
+    /// Defined by a CRD; what is not is written in the server itself, and follows rules of its own.
+    pub(crate) fn is_custom(&self) -> bool {
+        self.foreign || !is_built_in(&self.group)
+    }
+
+    /// Follows from other objects, and is never written by anyone.
+    pub(crate) fn is_made(&self) -> bool {
+        let made = MADE.iter().any(|(group, _, kind, ..)| *self.group == **group && *self.kind == **kind);
+        !self.foreign && (made || (self.group.is_empty() && *self.kind == *pod::KIND.kind))
+    }
+
+    /// Whether its objects count the changes of their spec.
+    pub(crate) fn has_generation(&self) -> bool {
+        !self.group.is_empty()
+    }
+
+    /// Whether its objects have a status from the beginning.
+    pub(crate) fn writes_empty_status(&self) -> bool {
+        *self.group == *job::KIND.group && *self.kind == *job::KIND.kind
+    }
 }
 
 /// Everything that is served.
@@ -201,10 +227,21 @@ impl Catalogue {
             }
         }
         (!list.is_empty()).then(|| {
-            json!({"kind": "APIResourceList", "apiVersion": "v1",
-                "groupVersion": api_version(group, version), "resources": list})
+            let group_version = api_version(group, version);
+            let mut found =
+                json!({"kind": "APIResourceList", "groupVersion": group_version, "resources": list});
+            // The oldest group has never said it.
+            if !group.is_empty() {
+                found["apiVersion"] = json!("v1");
+            }
+            found
         })
     }
+}
+
+/// Whether the server itself has a group.
+pub(crate) fn is_built_in(group: &str) -> bool {
+    matches!(group, "" | "batch" | "apps" | "events.k8s.io" | "admissionregistration.k8s.io")
 }
 
 /// The plural that kubebuilder gives to a kind.

@@ -43,7 +43,7 @@ pub(crate) fn answer(world: &mut World, head: &Parts, body: &Bytes) -> Result<(u
             let found = world.leases.get(last).ok_or_else(|| Refused::not_found(GROUP, PLURAL, last))?;
             let (wanted, is) = (&lease["metadata"]["resourceVersion"], &found["metadata"]["resourceVersion"]);
             if !wanted.is_null() && wanted != is {
-                return Err(Refused::conflict(GROUP, PLURAL, last, "the object has been modified"));
+                return Err(Refused::modified(GROUP, PLURAL, last));
             }
             Ok((200, stored(world, last, lease)))
         }

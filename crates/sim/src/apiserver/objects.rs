@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::answer::Refused;
 use super::catalogue::Id;
+use super::pages::{Form, Pages};
 use super::selector::Selector;
 
 /// Changes of a resource that a watch can still be told.
@@ -33,13 +34,8 @@ pub(crate) struct Scope {
     pub(crate) selector: Selector,
 }
 
-impl Scope {
-    fn has(&self, key: &ObjectKey, object: &Value) -> bool {
-        (self.namespace.is_empty() || self.namespace == key.namespace) && self.selector.matches(object)
-    }
-}
-
 struct Watcher {
+    number: u64,
     /// Empty for all.
     namespace: Box<str>,
     lines: UnboundedSender<Bytes>,
@@ -58,6 +54,7 @@ struct Table {
     past: VecDeque<Past>,
     /// The newest version that the past has forgotten.
     forgotten: u64,
+    pages: Pages,
 }
 
 /// All objects.
@@ -68,13 +65,15 @@ pub(crate) struct Objects {
     version: u64,
     /// By uid of the owner: what it owns.
     owned: BTreeMap<Box<str>, Vec<(Id, ObjectKey)>>,
+    /// Watches that there were.
+    watches: u64,
 }
 
 impl Objects {
     /// A server without objects.
     pub(crate) fn new(resources: usize) -> Self {
         let tables = (0..resources).map(|_| Table::default()).collect();
-        Self { tables, version: 0, owned: BTreeMap::new() }
+        Self { tables, version: 0, owned: BTreeMap::new(), watches: 0 }
     }
 
     /// The last resourceVersion that was given out.
@@ -157,64 +156,52 @@ impl Objects {
         table.told(version, key, line);
     }
 
-    /// A page of a list, from the token of the page before it.
+    /// A page of a list. The pages after the first are of the same time.
     pub(crate) fn list(
-        &self,
+        &mut self,
         id: Id,
-        kind: (&str, &str),
+        form: &Form<'_>,
         scope: &Scope,
         limit: usize,
         token: &str,
     ) -> Result<Bytes, Refused> {
-        let (version, from) = if token.is_empty() {
-            (self.version, ObjectKey::new(scope.namespace.clone(), ""))
+        let version = self.version;
+        let table = self.tables.get_mut(id.0).ok_or_else(Refused::not_served)?;
+        let (version, all): (u64, Vec<Arc<Entry>>) = if token.is_empty() {
+            let from = ObjectKey::new(scope.namespace.clone(), "");
+            let within = table
+                .objects
+                .range(from..)
+                .take_while(|(key, _)| scope.namespace.is_empty() || key.namespace == scope.namespace);
+            (version, within.map(|(_, entry)| entry.clone()).collect())
         } else {
-            let unreadable = || Refused::bad_request("continue key is not valid".to_owned());
-            let mut parts = token.splitn(3, '/');
-            let version = parts.next().and_then(|part| part.parse().ok()).ok_or_else(unreadable)?;
-            let (namespace, name) = parts.next().zip(parts.next()).ok_or_else(unreadable)?;
-            // The first key after the last one of the page before.
-            (version, ObjectKey::new(namespace, format!("{name}\0")))
+            table.pages.take(token, table.forgotten)?
         };
-        let table = self.tables.get(id.0).ok_or_else(Refused::not_served)?;
-        let mut items = BytesMut::new();
-        let (mut count, mut last, mut next) = (0, None, String::new());
-        for (key, entry) in table.objects.range(from..) {
-            if !scope.namespace.is_empty() && key.namespace != scope.namespace {
-                break;
-            }
-            if !scope.has(key, &entry.value) {
-                continue;
-            }
-            if count == limit {
-                next = last
-                    .map(|key: &ObjectKey| format!("{version}/{}/{}", key.namespace, key.name))
-                    .unwrap_or_default();
-                break;
-            }
-            if count > 0 {
-                items.put_u8(b',');
-            }
-            items.put_slice(&entry.bytes);
-            (count, last) = (count + 1, Some(key));
-        }
-        Ok(list_of(kind, &version.to_string(), &next, &items))
+        // Where a page ends, a server does not know yet whether anything of the rest is selected.
+        let mut all = all.into_iter();
+        let selected = all.by_ref().filter(|entry| scope.selector.matches(&entry.value));
+        let found: Vec<Arc<Entry>> = selected.take(limit).collect();
+        let mut rest: Vec<Arc<Entry>> = all.collect();
+        let items = form.items(found.iter().map(AsRef::as_ref));
+        let (left, next) = (rest.len(), table.pages.keep(version, &mut rest));
+        // Counting what a selector selects would be dear for a real server.
+        let left = Some(left).filter(|left| *left > 0 && scope.selector == Selector::default());
+        Ok(form.list(version, &next, left, &items))
     }
 
     /// The lines of a watch: what came after `from`, or, where it names no version, everything that is there and then what
-    /// comes.
+    /// comes. With the number by which it can be ended.
     pub(crate) fn watch(
         &mut self,
         id: Id,
-        kind: (&str, &str),
         namespace: Box<str>,
         from: u64,
-        bookmarks: bool,
-    ) -> Result<UnboundedReceiver<Bytes>, Refused> {
-        let version = self.version;
+    ) -> Result<(UnboundedReceiver<Bytes>, u64), Refused> {
+        self.watches += 1;
+        let number = self.watches;
         let table = self.tables.get_mut(id.0).ok_or_else(Refused::not_served)?;
         let (lines, receiver) = unbounded();
-        let watcher = Watcher { namespace, lines };
+        let watcher = Watcher { number, namespace, lines };
         if from == 0 {
             for (key, entry) in &table.objects {
                 if watcher.sees(&key.namespace) {
@@ -222,18 +209,32 @@ impl Objects {
                 }
             }
         } else if from < table.forgotten {
-            return Err(Refused::expired(from, table.forgotten));
+            // The request is good; what it asks for is not there any more.
+            watcher.send(line("ERROR", &Refused::expired(from, table.forgotten).body()));
+            return Ok((receiver, number));
         }
         for past in table.past.iter().filter(|past| from > 0 && past.version > from) {
             if watcher.sees(&past.namespace) {
                 watcher.send(past.line.clone());
             }
         }
-        if bookmarks {
-            watcher.send(bookmark(kind, version));
-        }
         table.watchers.push(watcher);
-        Ok(receiver)
+        Ok((receiver, number))
+    }
+
+    /// Tells one watch how far the server is; whether it is still there.
+    pub(crate) fn bookmark_one(&mut self, id: Id, number: u64, kind: (&str, &str)) -> bool {
+        let version = self.version;
+        let watchers = self.tables.get(id.0).into_iter().flat_map(|table| &table.watchers);
+        let mut watcher = watchers.filter(|watcher| watcher.number == number);
+        watcher.next().is_some_and(|watcher| watcher.send(bookmark(kind, version)))
+    }
+
+    /// Ends a watch.
+    pub(crate) fn end_watch(&mut self, id: Id, number: u64) {
+        if let Some(table) = self.tables.get_mut(id.0) {
+            table.watchers.retain(|watcher| watcher.number != number);
+        }
     }
 
     /// Tells everyone who watches a resource how far it is, so that a quiet watch is not taken for a dead one.
@@ -281,25 +282,8 @@ fn line(type_: &str, object: &Bytes) -> Bytes {
 
 fn bookmark((api_version, kind): (&str, &str), version: u64) -> Bytes {
     let object = json!({"kind": kind, "apiVersion": api_version,
-        "metadata": {"resourceVersion": version.to_string(), "creationTimestamp": null}});
+        "metadata": {"resourceVersion": version.to_string()}});
     line("BOOKMARK", &Bytes::from(object.to_string()))
-}
-
-/// A list of what is there already as JSON, separated by commas.
-pub(crate) fn list_of((api_version, kind): (&str, &str), version: &str, next: &str, items: &[u8]) -> Bytes {
-    let metadata = if next.is_empty() {
-        json!({"resourceVersion": version})
-    } else {
-        json!({"resourceVersion": version, "continue": next})
-    };
-    let head = format!(
-        "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":["
-    );
-    let mut list = BytesMut::with_capacity(head.len() + items.len() + 2);
-    list.put_slice(head.as_bytes());
-    list.put_slice(items);
-    list.put_slice(b"]}");
-    list.freeze()
 }
 
 /// The uids of an object's owners.

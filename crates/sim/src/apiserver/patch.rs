@@ -50,9 +50,13 @@ pub(crate) fn json(target: &mut Value, operations: &[Value]) -> Result<(), DoesN
                 }
             }
             Some("add") => add(target, path, value()?)?,
-            Some("replace") => {
-                *target.pointer_mut(path).ok_or(DoesNotApply)? = value()?;
-            }
+            // A field that is not there is added: the library of the server does not mind.
+            Some("replace") => match parent(target, path)? {
+                (Value::Object(fields), name) => {
+                    fields.insert(name, value()?);
+                }
+                _ => *target.pointer_mut(path).ok_or(DoesNotApply)? = value()?,
+            },
             Some("remove") => {
                 remove(target, path)?;
             }

@@ -1,7 +1,8 @@
-//! Requests as they come over the wire, and their answers.
+//! The API server as a transport: a request comes in, an answer goes out.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::object::ObjectKey;
@@ -10,22 +11,31 @@ use futures::stream::{BoxStream, StreamExt as _};
 use http::{Request, Response, header};
 use http_body_util::{BodyExt as _, StreamBody};
 use kube::client::Body;
-use percent_encoding::percent_decode_str;
 use runtime::rules::Wish;
 use serde_json::Value;
 use tower::BoxError;
 
 use super::answer::Refused;
-use super::catalogue::Id;
-use super::objects::{Scope, list_of};
+use super::asked::{Path, Query, discover, nothing_at, place};
+use super::catalogue::Resource;
+use super::delete::Deletion;
+use super::leases;
+use super::metadata;
+use super::objects::Scope;
+use super::pages::Form;
 use super::selector::Selector;
-use super::write::{Deletion, Patch};
+use super::write::Patch;
+use crate::world::agenda::Due;
 use crate::world::{Shared, World, locked};
 
 /// The page that is given where no limit is asked for.
 const NO_LIMIT: usize = usize::MAX;
 /// What our controllers are called in the requests that they make.
 const MANAGER: &str = "kubernetes-upgrader-";
+/// A quiet watch is told that it lives so long before it ends.
+const BEFORE_THE_END: Duration = Duration::from_secs(2);
+/// Of Events nothing is kept but the name.
+const EVENT: &str = "Event";
 
 /// The body of an answer: one frame, or a line of a watch in each.
 pub(crate) type Frames = BoxStream<'static, Result<http_body::Frame<Bytes>, Infallible>>;
@@ -77,180 +87,188 @@ pub(crate) fn respond(
     Ok(response.body(StreamBody::new(frames))?)
 }
 
-/// What a path names.
-struct Path<'a> {
-    id: Id,
-    namespace: Box<str>,
-    name: Option<Box<str>>,
-    subresource: Option<&'a str>,
-}
-
 fn answer(world: &mut World, head: &http::request::Parts, body: &Bytes) -> Result<Answer, Refused> {
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
     let wish = Wish::of(&head.method, path, query);
+    // Whoever runs two managers lets them have leases; nobody else asks for one.
+    if wish.is_some() && world.declared.is_none() && leases::is_lease(path) {
+        let (code, bytes) = leases::answer(world, head, body)?;
+        return Ok(if code == 201 { Answer::Created(bytes) } else { Answer::Whole(bytes) });
+    }
     let verb = wish.as_ref().map_or("discover", |wish| wish.verb);
     let resource = wish.as_ref().map_or("", |wish| wish.resource.as_str());
     world.journal(verb, resource, &format!("{path}?{query}"), body);
-    let lacking = |world: &mut World, what: String| {
+    let Some(wish) = wish else {
+        return discover(&world.catalogue, path).map(|found| Answer::Whole(found.to_string().into()));
+    };
+    let Some(place) = place(&world.catalogue, path) else { return Err(nothing_at(path)) };
+    let resource = world.catalogue.get(place.id).clone();
+    if place.subresource == Some("status") && !resource.status {
+        return Err(Refused::not_served());
+    }
+    let declared = world.declared.as_ref().is_none_or(|declared| resource.foreign || declared.allows(&wish));
+    let outcome = if declared {
+        Query::read(wish.verb, query)
+            .and_then(|query| done(world, &wish, &place, &resource, &query, head, body))
+    } else {
+        Err(format!("no RULES declare {} on {}", wish.verb, wish.resource))
+    };
+    outcome.unwrap_or_else(|what| {
         world.lacks(format!("{what}, in {} {path}?{query}", head.method));
         Err(Refused::bad_request(format!("not simulated: {what}")))
-    };
-    let Some(wish) = wish else {
-        return discover(world, path).map(|found| Answer::Whole(found.to_string().into()));
-    };
-    let Some(path) = place(world, path) else { return Err(Refused::not_served()) };
-    if !world.catalogue.get(path.id).foreign && !world.declared.allows(&wish) {
-        return lacking(world, format!("no RULES declare {} on {}", wish.verb, wish.resource));
-    }
-    let pairs = pairs(query);
-    let pair = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    for (key, value) in &pairs {
-        let known = match key.as_str() {
-            "limit"
-            | "continue"
-            | "labelSelector"
-            | "watch"
-            | "resourceVersion"
-            | "timeoutSeconds"
-            | "allowWatchBookmarks"
-            | "fieldManager" => true,
-            "resourceVersionMatch" => value == "NotOlderThan",
-            _ => false,
-        };
-        if !known {
-            return lacking(world, format!("the parameter {key}"));
+    })
+}
+
+/// An answer; or what it is that is not simulated.
+type Outcome = Result<Result<Answer, Refused>, String>;
+
+fn done(
+    world: &mut World,
+    wish: &Wish,
+    place: &Path<'_>,
+    resource: &Resource,
+    query: &Query,
+    head: &http::request::Parts,
+    body: &Bytes,
+) -> Outcome {
+    let actor = query.manager.strip_prefix(MANAGER).unwrap_or(&query.manager);
+    match (wish.verb, &place.name, place.subresource) {
+        ("watch", None, None) => watch(world, place, resource, query),
+        ("list", None, None) if *resource.kind != *EVENT => Ok(list(world, place, resource, query)),
+        ("get", Some(name), None | Some("status")) if *resource.kind != *EVENT => {
+            Ok(get(world, place, resource, name))
         }
-    }
-    let selector = match Selector::parse(pair("labelSelector").unwrap_or_default()) {
-        Ok(selector) => selector,
-        Err(what) => return lacking(world, what),
-    };
-    let manager = pair("fieldManager").unwrap_or("manager");
-    let actor = manager.strip_prefix(MANAGER).unwrap_or(manager);
-    let number = |name: &str| pair(name).and_then(|text| text.parse().ok());
-    let resource = world.catalogue.get(path.id).clone();
-    let names = (resource.api_version(), resource.kind.clone());
-    let kind = (names.0.as_str(), &*names.1);
-    match (wish.verb, &path.name, path.subresource) {
-        ("watch", None, None) => {
-            if selector != Selector::default() || world.made(path.id, "").is_some() {
-                return lacking(world, format!("watching {} like this", resource.plural));
-            }
-            let from = number("resourceVersion").unwrap_or(0);
-            let bookmarks = pair("allowWatchBookmarks") == Some("true");
-            let lines = world.objects.watch(path.id, kind, path.namespace, from, bookmarks)?;
-            Ok(Answer::Lines(lines))
+        ("create", None, None) if !resource.is_made() => {
+            let Ok(body) = serde_json::from_slice(body) else {
+                return Err("a body that is no JSON".to_owned());
+            };
+            Ok(create(world, actor, place, resource, query, body))
         }
-        ("list", None, None) => {
-            let scope = Scope { namespace: path.namespace, selector };
-            if let Some(mut made) = world.made(path.id, &scope.namespace) {
-                made.retain(|object| scope.selector.matches(object));
-                let items: Vec<String> = made.iter().map(Value::to_string).collect();
-                let version = world.objects.version().to_string();
-                return Ok(Answer::Whole(list_of(kind, &version, "", items.join(",").as_bytes())));
-            }
-            let limit = number("limit").and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-            let token = pair("continue").unwrap_or_default();
-            let list = world.objects.list(path.id, kind, &scope, limit.unwrap_or(NO_LIMIT), token)?;
-            Ok(Answer::Whole(list))
-        }
-        ("get", Some(name), None | Some("status")) => {
-            let missing = || Refused::not_found(&resource.group, &resource.plural, name);
-            if let Some(made) = world.made(path.id, &path.namespace) {
-                let found = made.into_iter().find(|object| object["metadata"]["name"] == **name);
-                return found.map(|object| Answer::Whole(object.to_string().into())).ok_or_else(missing);
-            }
-            let key = ObjectKey::new(path.namespace, name.clone());
-            let found = world.objects.get(path.id, &key).map(|entry| entry.bytes.clone());
-            found.map(Answer::Whole).ok_or_else(missing)
-        }
-        ("create", None, None) => {
-            let body = json(body)?;
-            if *resource.plural == *"events" {
-                let name = body["metadata"]["name"].as_str().unwrap_or_default();
-                let key = ObjectKey::new(path.namespace, name);
-                let new = world.event(key);
-                let exists = || Refused::already_exists(&resource.group, &resource.plural, name);
-                return if new { Ok(Answer::Created(body.to_string().into())) } else { Err(exists()) };
-            }
-            world.create(actor, path.id, &path.namespace, body).map(Answer::Created)
-        }
-        ("patch", Some(name), None | Some("status")) => {
-            let key = ObjectKey::new(path.namespace, name.clone());
+        ("patch", Some(name), None | Some("status")) if !resource.is_made() && *resource.kind != *EVENT => {
             let type_ = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-            let how = match (type_, json(body)?) {
-                (Some("application/merge-patch+json"), body) => Patch::Merge(body),
-                (Some("application/json-patch+json"), Value::Array(steps)) => Patch::Json(steps),
-                (type_, _) => return lacking(world, format!("a patch of {type_:?}")),
+            let how = match (type_, serde_json::from_slice(body)) {
+                (Some("application/merge-patch+json"), Ok(body)) => Patch::Merge(body),
+                (Some("application/json-patch+json"), Ok(Value::Array(steps))) => Patch::Json(steps),
+                (type_, _) => return Err(format!("a patch of {type_:?}")),
             };
-            world.patch(actor, path.id, &key, path.subresource.is_some(), how).map(Answer::Whole)
+            let key = ObjectKey::new(place.namespace.clone(), name.clone());
+            let status = place.subresource.is_some();
+            if !query.dry_run {
+                return Ok(world.patch(actor, place.id, &key, status, how).map(Answer::Whole));
+            }
+            let patched = world.patched(actor, place.id, &key, status, how);
+            Ok(patched.and_then(|patched| match patched {
+                Some((_, after)) => Ok(Answer::Whole(after.to_string().into())),
+                None => get(world, place, resource, name),
+            }))
         }
-        ("delete", Some(name), None) => {
-            let options = if body.is_empty() { Value::Null } else { json(body)? };
-            let text = |field: &str| options["preconditions"][field].as_str().map(Box::from);
-            let orphan = match options["propagationPolicy"].as_str() {
-                // The default of batch/v1 is the one that nobody expects.
-                None => *resource.group == *"batch",
-                Some("Orphan") => true,
-                Some("Background") => false,
-                Some(policy) => return lacking(world, format!("propagationPolicy {policy}")),
-            };
-            let deletion = Deletion { uid: text("uid"), resource_version: text("resourceVersion"), orphan };
-            let key = ObjectKey::new(path.namespace, name.clone());
-            world.delete(actor, path.id, &key, &deletion).map(Answer::Whole)
+        ("delete", Some(name), None) if !resource.is_made() && *resource.kind != *EVENT => {
+            let mut deletion = deletion(resource, body)?;
+            deletion.dry_run = query.dry_run;
+            let key = ObjectKey::new(place.namespace.clone(), name.clone());
+            Ok(world.delete(actor, place.id, &key, &deletion).map(Answer::Whole))
         }
-        (verb, ..) => lacking(world, format!("{verb} on {}", wish.resource)),
+        (verb, ..) => Err(format!("{verb} on {}", wish.resource)),
     }
 }
 
-fn json(body: &Bytes) -> Result<Value, Refused> {
-    serde_json::from_slice(body)
-        .map_err(|error| Refused::bad_request(format!("the body is no JSON: {error}")))
-}
-
-fn discover(world: &World, path: &str) -> Result<Value, Refused> {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let found = match parts.as_slice() {
-        ["apis"] => Some(world.catalogue.groups()),
-        ["api"] => Some(serde_json::json!({"kind": "APIVersions", "versions": ["v1"]})),
-        ["apis", group] => world.catalogue.group(group),
-        ["apis", group, version] => world.catalogue.resources(group, version),
-        ["api", version] => world.catalogue.resources("", version),
-        _ => None,
-    };
-    found.ok_or_else(Refused::not_served)
-}
-
-/// What of the catalogue a path names; nothing where it is not served.
-fn place<'a>(world: &World, path: &'a str) -> Option<Path<'a>> {
-    let mut parts = path.trim_matches('/').split('/');
-    let group = match parts.next()? {
-        "api" => "",
-        "apis" => parts.next()?,
-        _ => return None,
-    };
-    let version = parts.next()?;
-    let mut rest: Vec<&str> = parts.collect();
-    let mut namespace = Box::default();
-    if rest.len() > 2 && rest[0] == "namespaces" {
-        namespace = decoded(rest[1]).into();
-        rest.drain(..2);
+/// Opens a watch.
+fn watch(world: &mut World, place: &Path<'_>, resource: &Resource, query: &Query) -> Outcome {
+    if query.selector != Selector::default() || resource.is_made() || *resource.kind == *EVENT {
+        return Err(format!("watching {} like this", resource.plural));
     }
-    let id = world.catalogue.at(group, version, rest.first()?)?;
-    let name = rest.get(1).map(|name| decoded(name).into());
-    Some(Path { id, namespace, name, subresource: rest.get(2).copied() })
+    let from = query.version.unwrap_or(0);
+    let (lines, number) = match world.objects.watch(place.id, place.namespace.clone(), from) {
+        Ok(watch) => watch,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if let Some(timeout) = query.timeout.filter(|_| world.watches_end) {
+        if let Some(before) = timeout.checked_sub(BEFORE_THE_END).filter(|_| query.bookmarks) {
+            world.after(before, Due::Bookmark(place.id, number));
+        }
+        world.after(timeout, Due::WatchEnds(place.id, number));
+    }
+    Ok(Ok(Answer::Lines(lines)))
 }
 
-fn decoded(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+fn list(world: &mut World, place: &Path<'_>, resource: &Resource, query: &Query) -> Result<Answer, Refused> {
+    let (api_version, kind) = (resource.api_version(), &resource.kind);
+    let form = Form { api_version: &api_version, kind, bare: !resource.is_custom() };
+    let scope = Scope { namespace: place.namespace.clone(), selector: query.selector.clone() };
+    if let Some(mut made) = world.made(place.id, &scope.namespace) {
+        made.retain(|object| scope.selector.matches(object));
+        let items = form.of_values(&made);
+        return Ok(Answer::Whole(form.list(world.objects.version(), "", None, items.as_bytes())));
+    }
+    let limit = query.limit.unwrap_or(NO_LIMIT);
+    world.objects.list(place.id, &form, &scope, limit, &query.token).map(Answer::Whole)
 }
 
-fn pairs(query: &str) -> Vec<(String, String)> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decoded(key), decoded(&value.replace('+', " ")))
-        })
-        .collect()
+fn get(world: &World, place: &Path<'_>, resource: &Resource, name: &str) -> Result<Answer, Refused> {
+    let missing = || Refused::not_found(&resource.group, &resource.plural, name);
+    if let Some(made) = world.made(place.id, &place.namespace) {
+        let found = made.into_iter().find(|object| object["metadata"]["name"] == *name);
+        return found.map(|object| Answer::Whole(object.to_string().into())).ok_or_else(missing);
+    }
+    let key = ObjectKey::new(place.namespace.clone(), name);
+    let found = world.objects.get(place.id, &key).map(|entry| entry.bytes.clone());
+    found.map(Answer::Whole).ok_or_else(missing)
+}
+
+fn create(
+    world: &mut World,
+    actor: &str,
+    place: &Path<'_>,
+    resource: &Resource,
+    query: &Query,
+    body: Value,
+) -> Result<Answer, Refused> {
+    let (group, plural) = (&*resource.group, &*resource.plural);
+    if *resource.kind == *EVENT {
+        let name = body["metadata"]["name"].as_str().unwrap_or_default();
+        let faults = metadata::check(&body, None);
+        if !faults.is_empty() {
+            // Its older group is the one that refuses.
+            return Err(Refused::faulty(&resource.kind, "", name, &faults));
+        }
+        let key = ObjectKey::new(place.namespace.clone(), name);
+        let mut event = body.clone();
+        event["metadata"]["namespace"] = Value::String(place.namespace.to_string());
+        return if world.event(key) {
+            Ok(Answer::Created(event.to_string().into()))
+        } else {
+            Err(Refused::already_exists(group, plural, name))
+        };
+    }
+    if query.dry_run {
+        let (_, object) = world.created(actor, place.id, &place.namespace, body)?;
+        return Ok(Answer::Created(object.to_string().into()));
+    }
+    world.create(actor, place.id, &place.namespace, body).map(Answer::Created)
+}
+
+/// The options of a delete that are simulated.
+const DELETE_OPTIONS: [&str; 4] = ["apiVersion", "kind", "propagationPolicy", "preconditions"];
+
+/// What a delete asks for; or what of it is not simulated.
+fn deletion(resource: &Resource, body: &Bytes) -> Result<Deletion, String> {
+    let options: Value = if body.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(body).map_err(|_| "a body that is no JSON".to_owned())?
+    };
+    let text = |field: &str| options["preconditions"][field].as_str().map(Box::from);
+    match options["propagationPolicy"].as_str() {
+        // The default of batch/v1 is to orphan, which nobody expects.
+        None if *resource.group == *"batch" => {
+            return Err("deleting a Job without a propagationPolicy".to_owned());
+        }
+        None | Some("Background") => {}
+        Some(policy) => return Err(format!("propagationPolicy {policy}")),
+    }
+    let unknown = options.as_object().into_iter().flat_map(|fields| fields.keys());
+    if let Some(unknown) = unknown.into_iter().find(|name| !DELETE_OPTIONS.contains(&name.as_str())) {
+        return Err(format!("the option {unknown} of a delete"));
+    }
+    Ok(Deletion { uid: text("uid"), resource_version: text("resourceVersion"), dry_run: false })
 }

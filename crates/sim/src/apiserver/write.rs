@@ -1,33 +1,24 @@
-//! Writes, as an API server makes them: preconditions, admission, the subresource `status`, generations, finalizers, and
-//! what is owned goes with its owner.
+//! Creates and patches, as an API server makes them: preconditions, schemas, admission, the subresource `status`, and
+//! generations.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use domain::object::ObjectKey;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::answer::{self, Refused};
-use super::catalogue::Id;
-use super::objects::owners;
+use super::answer::Refused;
+use super::catalogue::{Id, Resource};
+use super::metadata;
 use super::patch;
+use super::schema::{self, Fault};
 use crate::world::World;
-use crate::world::agenda::Due;
-
-/// The owner takes part in no rollout of ours: how long the garbage collector takes to notice.
-const COLLECTS_AFTER: i64 = 1;
 
 /// A patch as it was sent.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Patch {
     Merge(Value),
     Json(Vec<Value>),
-}
-
-/// What a delete asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Deletion {
-    pub(crate) uid: Option<Box<str>>,
-    pub(crate) resource_version: Option<Box<str>>,
-    pub(crate) orphan: bool,
 }
 
 impl World {
@@ -37,24 +28,40 @@ impl World {
         actor: &str,
         id: Id,
         namespace: &str,
-        mut body: Value,
+        body: Value,
     ) -> Result<Bytes, Refused> {
+        let (key, object) = self.created(actor, id, namespace, body)?;
+        self.store(actor, id, &key, object);
+        self.check_owners(id, &key);
+        self.bytes(id, &key)
+    }
+
+    /// The object that a create would store.
+    pub(crate) fn created(
+        &mut self,
+        actor: &str,
+        id: Id,
+        namespace: &str,
+        mut body: Value,
+    ) -> Result<(ObjectKey, Value), Refused> {
         let resource = self.catalogue.get(id).clone();
+        let (group, plural) = (&*resource.group, &*resource.plural);
+        let namespace = if resource.namespaced { namespace } else { "" };
         let meta = &mut body["metadata"];
+        if meta["namespace"].as_str().is_some_and(|other| other != namespace) {
+            let why = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(Refused::bad_request(why.to_owned()));
+        }
         if meta["name"].as_str().is_none_or(str::is_empty) {
-            let Some(base) = meta["generateName"].as_str().filter(|base| !base.is_empty()) else {
-                return Err(Refused::bad_request("name or generateName is required".to_owned()));
-            };
-            meta["name"] = json!(format!("{base}{}", self.chance.suffix()));
+            match meta["generateName"].as_str().filter(|base| !base.is_empty()) {
+                Some(base) => meta["name"] = json!(format!("{base}{}", self.chance.suffix())),
+                None => return Err(Refused::nameless(&resource.kind, group)),
+            }
         }
-        let name: Box<str> = meta["name"].as_str().unwrap_or_default().into();
-        let key = ObjectKey::new(if resource.namespaced { namespace } else { "" }, name);
-        if self.objects.get(id, &key).is_some() {
-            return Err(Refused::already_exists(&resource.group, &resource.plural, &key.name));
-        }
-        if !body["metadata"]["resourceVersion"].is_null() {
-            let why = "resourceVersion should not be set on objects to be created".to_owned();
-            return Err(Refused::bad_request(why));
+        let key = ObjectKey::new(namespace, meta["name"].as_str().unwrap_or_default());
+        let versioned = !meta["resourceVersion"].is_null();
+        for field in ["uid", "generation", "creationTimestamp", "deletionTimestamp", "resourceVersion"] {
+            set(meta, field, Value::Null);
         }
         body["apiVersion"] = json!(resource.api_version());
         body["kind"] = json!(resource.kind);
@@ -64,7 +71,19 @@ impl World {
         {
             fields.remove("status");
         }
+        self.shape(&resource, &mut body, None);
         self.admit(actor, id, &key, None, &mut body)?;
+        self.check(&resource, &key, &body, None, false)?;
+        if versioned {
+            return Err(Refused::version_set());
+        }
+        if let Some(there) = self.objects.get(id, &key) {
+            let mut refused = Refused::already_exists(group, plural, &key.name);
+            if !there.value["metadata"]["deletionTimestamp"].is_null() {
+                refused.message.insert_str(0, "object is being deleted: ");
+            }
+            return Err(refused);
+        }
         let now = self.stamp();
         let uid = self.chance.uid();
         let meta = &mut body["metadata"];
@@ -73,9 +92,13 @@ impl World {
         }
         meta["uid"] = json!(uid);
         meta["creationTimestamp"] = json!(now);
-        meta["generation"] = json!(1);
-        self.store(actor, id, &key, body);
-        self.bytes(id, &key)
+        if resource.has_generation() {
+            meta["generation"] = json!(1);
+        }
+        if resource.writes_empty_status() {
+            body["status"] = json!({});
+        }
+        Ok((key, body))
     }
 
     /// Patches an object, or its status.
@@ -87,12 +110,39 @@ impl World {
         status: bool,
         how: Patch,
     ) -> Result<Bytes, Refused> {
+        let Some((before, after)) = self.patched(actor, id, key, status, how)? else {
+            self.unchanged(actor, id, key);
+            return self.bytes(id, key);
+        };
+        let leaving = !before["metadata"]["deletionTimestamp"].is_null() && !has_finalizers(&after);
+        if leaving {
+            // It goes as it was: nobody is told that its last finalizer was taken away.
+            self.drop_object(actor, id, key);
+            return Ok(Bytes::from(after.to_string()));
+        }
+        let owned = before["metadata"]["ownerReferences"] != after["metadata"]["ownerReferences"];
+        self.store(actor, id, key, after);
+        if owned {
+            self.check_owners(id, key);
+        }
+        self.bytes(id, key)
+    }
+
+    /// The object as it is, and as a patch would store it; nothing where it changes nothing.
+    pub(crate) fn patched(
+        &mut self,
+        actor: &str,
+        id: Id,
+        key: &ObjectKey,
+        status: bool,
+        how: Patch,
+    ) -> Result<Option<(Value, Value)>, Refused> {
         let resource = self.catalogue.get(id).clone();
         let (group, plural) = (&*resource.group, &*resource.plural);
-        let Some(entry) = self.objects.get(id, key) else {
+        let Some(entry) = self.objects.kept(id, key) else {
             return Err(Refused::not_found(group, plural, &key.name));
         };
-        let before = entry.value.clone();
+        let before = &entry.value;
         let mut after = before.clone();
         match how {
             Patch::Merge(body) => patch::merge(&mut after, body),
@@ -100,96 +150,100 @@ impl World {
                 patch::json(&mut after, &steps).map_err(|patch::DoesNotApply| Refused::patch_failed())?
             }
         }
-        let (old, new) = (&before["metadata"], &after["metadata"]);
-        if new["resourceVersion"] != old["resourceVersion"] && !new["resourceVersion"].is_null() {
-            let why =
-                "the object has been modified; please apply your changes to the latest version and try again";
-            return Err(Refused::conflict(group, plural, &key.name, why));
+        let (old, new) = (&before["metadata"], &mut after["metadata"]);
+        match &new["resourceVersion"] {
+            Value::Null if resource.is_custom() => {
+                return Err(Refused::version_missing(plural, group, &key.name));
+            }
+            Value::Null => {}
+            wanted if *wanted != old["resourceVersion"] => {
+                return Err(Refused::modified(group, plural, &key.name));
+            }
+            _ => {}
         }
-        for field in ["uid", "name", "namespace"] {
+        if new["namespace"] != old["namespace"] {
+            let why = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(Refused::bad_request(why.to_owned()));
+        }
+        if new["name"] != old["name"] {
+            return Err(Refused::other_name(new["name"].as_str().unwrap_or_default(), &key.name));
+        }
+        for field in ["resourceVersion", "generation", "creationTimestamp"] {
             if new[field] != old[field] {
-                let message = format!("Invalid value: {}: field is immutable", new[field]);
-                let field = format!("metadata.{field}");
-                return Err(Refused::invalid(&resource.kind, group, &key.name, &field, &message));
+                set(new, field, old[field].clone());
             }
         }
+        // Nobody takes these back; who sets them is refused.
+        for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+            if new[field] != old[field] && !old[field].is_null() {
+                set(new, field, old[field].clone());
+            }
+        }
+        if new["uid"].is_null() {
+            new["uid"] = old["uid"].clone();
+        }
         if status {
-            // Of everything else this subresource leaves what is there.
-            let status = after["status"].take();
-            after = before.clone();
-            set(&mut after, "status", status);
+            leave_all_but_status(&mut after, before);
         } else if resource.status {
             set(&mut after, "status", before["status"].clone());
         }
-        for field in ["resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"] {
-            set(&mut after["metadata"], field, before["metadata"][field].clone());
-        }
-        if after == before {
-            self.unchanged(actor, id, key);
-            return self.bytes(id, key);
+        self.shape(&resource, &mut after, Some(before));
+        if after == *before {
+            return Ok(None);
         }
         if !status {
-            self.admit(actor, id, key, Some(&before), &mut after)?;
-            if after == before {
-                self.unchanged(actor, id, key);
-                return self.bytes(id, key);
+            self.admit(actor, id, key, Some(before), &mut after)?;
+            if after == *before {
+                return Ok(None);
             }
-            if is_other_spec(&before, &after) {
+            if resource.has_generation() && is_other_spec(before, &after) {
                 after["metadata"]["generation"] =
                     json!(before["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
             }
         }
-        let leaving = !after["metadata"]["deletionTimestamp"].is_null() && !has_finalizers(&after);
-        let answer = if leaving {
-            let bytes = Bytes::from(after.to_string());
-            self.store(actor, id, key, after);
-            self.drop_object(actor, id, key, false);
-            bytes
-        } else {
-            self.store(actor, id, key, after);
-            self.bytes(id, key)?
-        };
-        Ok(answer)
+        self.check(&resource, key, &after, Some(before), status)?;
+        Ok(Some((before.clone(), after)))
     }
 
-    /// Deletes an object, or asks its finalizers to.
-    pub(crate) fn delete(
+    /// Drops what the schema of one of our kinds does not know.
+    pub(crate) fn shape(&mut self, resource: &Resource, object: &mut Value, before: Option<&Value>) {
+        if resource.is_ours() {
+            match schema::of(&resource.kind) {
+                Ok(schema) => schema.shape(object, before),
+                Err(what) => self.lacks(what),
+            }
+        }
+    }
+
+    /// Refuses what no object may be.
+    fn check(
         &mut self,
-        actor: &str,
-        id: Id,
+        resource: &Resource,
         key: &ObjectKey,
-        deletion: &Deletion,
-    ) -> Result<Bytes, Refused> {
-        let resource = self.catalogue.get(id).clone();
-        let (group, plural) = (&*resource.group, &*resource.plural);
-        let Some(entry) = self.objects.get(id, key) else {
-            return Err(Refused::not_found(group, plural, &key.name));
-        };
-        let meta = entry.value["metadata"].clone();
-        for (what, wanted, field) in [
-            ("UID", &deletion.uid, "uid"),
-            ("ResourceVersion", &deletion.resource_version, "resourceVersion"),
-        ] {
-            if let Some(wanted) = wanted.as_deref().filter(|wanted| meta[field] != **wanted) {
-                let found = meta[field].as_str().unwrap_or_default();
-                let why = format!(
-                    "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
-                );
-                return Err(Refused::conflict(group, plural, &key.name, &why));
+        object: &Value,
+        before: Option<&Value>,
+        status: bool,
+    ) -> Result<(), Refused> {
+        let labels = object["metadata"]["labels"].as_object().into_iter().flatten();
+        if labels.into_iter().any(|(_, label)| !label.is_string()) {
+            self.lacks(format!("a label that is no text, of {} {key}", resource.kind));
+        }
+        let mut faults: Vec<Fault> = if status { Vec::new() } else { metadata::check(object, before) };
+        if resource.is_ours() {
+            let of_schema = schema::of(&resource.kind).and_then(|schema| match before {
+                Some(before) if status => schema.check_status(object, before),
+                before => schema.check(object, before),
+            });
+            match of_schema {
+                Ok(of_schema) => faults.extend(of_schema),
+                Err(what) => self.lacks(what),
             }
         }
-        self.refused_by_rule(actor, id, key)?;
-        if has_finalizers(&entry_value(self, id, key)) {
-            if meta["deletionTimestamp"].is_null() {
-                let mut value = entry_value(self, id, key);
-                value["metadata"]["deletionTimestamp"] = json!(self.stamp());
-                value["metadata"]["generation"] = json!(meta["generation"].as_i64().unwrap_or(0) + 1);
-                self.store(actor, id, key, value);
-            }
-            return self.bytes(id, key);
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Refused::faulty(&resource.kind, &resource.group, &key.name, &faults))
         }
-        self.drop_object(actor, id, key, deletion.orphan);
-        Ok(answer::deleted(group, plural, &key.name, &meta["uid"]))
     }
 
     /// What one of the models writes to a status, past every admission.
@@ -203,68 +257,40 @@ impl World {
         self.store(actor, id, key, value);
     }
 
-    /// Removes an object, and in a moment what it owns.
-    fn drop_object(&mut self, actor: &str, id: Id, key: &ObjectKey, orphan: bool) {
-        let Some(gone) = self.objects.remove(id, key) else { return };
-        self.tell_change(actor, id, key, Some(&gone), None);
-        self.removed(id, key);
-        if let Some(uid) = gone["metadata"]["uid"].as_str().filter(|_| !orphan)
-            && !self.objects.owned_by(uid).is_empty()
-        {
-            self.later(COLLECTS_AFTER, Due::Collect(uid.into()));
-        }
-    }
-
-    /// Deletes what an owner that is gone has left, but for what has another owner.
-    pub(crate) fn collect(&mut self, uid: &str) {
-        for (id, key) in self.objects.owned_by(uid).to_vec() {
-            let Some(entry) = self.objects.get(id, &key) else { continue };
-            if owners(&entry.value).any(|owner| owner != uid && self.is_there(owner)) {
-                let mut value = entry.value.clone();
-                if let Value::Array(references) = &mut value["metadata"]["ownerReferences"] {
-                    references.retain(|owner| owner["uid"] != *uid);
-                }
-                self.store(crate::world::GARBAGE_COLLECTOR, id, &key, value);
-                continue;
-            }
-            // Refused by admission, it stays, as it would.
-            let _ = self.delete(crate::world::GARBAGE_COLLECTOR, id, &key, &Deletion::default());
-        }
-    }
-
-    fn is_there(&self, uid: &str) -> bool {
-        (0..self.catalogue.len())
-            .any(|id| self.objects.all(Id(id)).any(|(_, object)| object["metadata"]["uid"] == *uid))
-    }
-
-    fn store(&mut self, actor: &str, id: Id, key: &ObjectKey, value: Value) {
+    pub(super) fn store(&mut self, actor: &str, id: Id, key: &ObjectKey, value: Value) {
         let before = self.objects.put(id, key, value);
         let before = before.as_ref().map(|entry| &entry.value);
         self.tell_change_to(actor, id, key, before);
         self.changed(id, key, before);
     }
 
-    fn bytes(&self, id: Id, key: &ObjectKey) -> Result<Bytes, Refused> {
+    pub(super) fn bytes(&self, id: Id, key: &ObjectKey) -> Result<Bytes, Refused> {
         self.objects.get(id, key).map(|entry| entry.bytes.clone()).ok_or_else(Refused::not_served)
     }
 }
 
-fn entry_value(world: &World, id: Id, key: &ObjectKey) -> Value {
-    world.objects.get(id, key).map(|entry| entry.value.clone()).unwrap_or_default()
-}
-
-fn has_finalizers(object: &Value) -> bool {
+/// Whether somebody holds an object.
+pub(super) fn has_finalizers(object: &Value) -> bool {
     object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
 }
 
+/// Of everything but the status the subresource leaves what is there.
+fn leave_all_but_status(after: &mut Value, before: &Value) {
+    let objects = [&*after, before].into_iter().filter_map(Value::as_object);
+    let names: BTreeSet<String> = objects.flat_map(Map::keys).cloned().collect();
+    for name in names.iter().filter(|name| *name != "status") {
+        if after.get(name) != before.get(name) {
+            set(after, name, before[name].clone());
+        }
+    }
+}
+
 fn is_other_spec(before: &Value, after: &Value) -> bool {
-    let rest = |object: &Value| {
-        let mut fields = object.as_object().cloned().unwrap_or_default();
-        fields.remove("metadata");
-        fields.remove("status");
-        fields
-    };
-    rest(before) != rest(after)
+    fn rest(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+        let fields = object.as_object().into_iter().flatten();
+        fields.filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"))
+    }
+    !rest(before).eq(rest(after))
 }
 
 /// Sets a field, or takes it out where there is nothing to set.

@@ -19,7 +19,8 @@ impl World {
         after: &mut Value,
     ) -> Result<(), Refused> {
         let resource = self.catalogue.get(id);
-        if *resource.group == *cluster::KIND.group && *resource.kind == *cluster::KIND.kind {
+        let is_cluster = *resource.group == *cluster::KIND.group && *resource.kind == *cluster::KIND.kind;
+        if is_cluster && self.webhooks {
             default_version(after);
             self.admit_cluster(key, before, after)?;
         }

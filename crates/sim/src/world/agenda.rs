@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use domain::object::ObjectKey;
 use jiff::Timestamp;
 
+use crate::apiserver::catalogue::Id;
 use crate::scenario::Happening;
 
 /// Something that is due.
@@ -28,6 +29,10 @@ pub(crate) enum Due {
     Happen(Box<str>, Box<Happening>),
     /// Quiet watches are told that they live.
     Bookmarks,
+    /// One watch is, because it is about to end; by its number.
+    Bookmark(Id, u64),
+    /// A watch has lasted as long as was asked for.
+    WatchEnds(Id, u64),
 }
 
 /// The order of events.

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::agenda::Due;
 use super::{World, releases};
 use crate::apiserver::catalogue::Id;
-use crate::apiserver::write::{Deletion, Patch};
+use crate::apiserver::delete::Deletion;
+use crate::apiserver::write::Patch;
 use crate::scenario::{Happening, Source, Target};
 
 impl World {
@@ -162,7 +163,7 @@ impl World {
             for (field, value) in
                 [("uid", json!(uid)), ("creationTimestamp", json!(now)), ("generation", json!(1))]
             {
-                if meta[field].is_null() {
+                if meta[field].is_null() && (field != "generation" || resource.has_generation()) {
                     meta[field] = value;
                 }
             }
@@ -176,6 +177,7 @@ impl World {
                 self.later(super::builds::BEGINS_AFTER, Due::BuildBegins(key, uid));
             }
             self.published_before(&object);
+            self.shape(&resource, &mut object, None);
             self.objects.put(id, &ObjectKey::new(namespace, name), object);
         }
         let keys = |world: &Self, kind: &str| -> Vec<ObjectKey> {

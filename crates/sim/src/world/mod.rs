@@ -58,6 +58,7 @@ const BOOKMARKS: i64 = 240;
 const EVENTS_KEPT: i64 = 3_600;
 
 /// The world.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch by itself, and none is passed to anyone")]
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) catalogue: Catalogue,
@@ -68,8 +69,8 @@ pub(crate) struct World {
     pub(crate) builds: Builds,
     pub(crate) releases: Releases,
     pub(crate) rules: Vec<Refusing>,
-    /// What the rooms declare; a request outside of it is a bug of theirs.
-    pub(crate) declared: Declared,
+    /// What the rooms declare; a request outside of it is a bug of theirs. Nothing where everything may be asked for.
+    pub(crate) declared: Option<Declared>,
     /// Names of Events, and until when they are taken.
     pub(crate) events: BTreeSet<ObjectKey>,
     pub(crate) events_end: VecDeque<(Timestamp, ObjectKey)>,
@@ -86,6 +87,11 @@ pub(crate) struct World {
     pub(crate) witness: Option<Box<Witness>>,
     /// The first thing that was asked for and is not simulated.
     pub(crate) unsupported: Option<String>,
+    /// Whether the webhooks of Cluster API are asked.
+    pub(crate) webhooks: bool,
+    /// Whether a watch ends when its `timeoutSeconds` are over. In a simulation of weeks it goes on: beginning it again every
+    /// five minutes decides nothing and costs most of the time.
+    pub(crate) watches_end: bool,
     /// Somebody ends the manager; the next one begins.
     pub(crate) restart: bool,
     /// While the objects of the scenario are put in: nobody changes anything.
@@ -120,9 +126,9 @@ impl World {
             builds: Builds::new(scenario.build),
             releases: Releases::default(),
             rules: Vec::new(),
-            declared: Declared::new(
+            declared: Some(Declared::new(
                 manager::rooms::rules().into_iter().chain(manager::rooms::opt_in_rules()),
-            ),
+            )),
             events: BTreeSet::new(),
             events_end: VecDeque::new(),
             requests: BTreeMap::new(),
@@ -134,6 +140,8 @@ impl World {
             speaker: 0,
             witness: None,
             unsupported: None,
+            webhooks: true,
+            watches_end: false,
             restart: false,
             telling: false,
             clock,
@@ -185,8 +193,16 @@ impl World {
                 Due::Publish(version) => self.publish(REPOSITORY, &version),
                 Due::Happen(actor, happening) => self.happen(&actor, *happening),
                 Due::Bookmarks => self.bookmarks(),
+                Due::Bookmark(id, watch) => self.bookmark(id, watch),
+                Due::WatchEnds(id, watch) => self.objects.end_watch(id, watch),
             }
         }
+    }
+
+    /// Tells one watch how far the server is.
+    pub(crate) fn bookmark(&mut self, id: Id, watch: u64) {
+        let (api_version, kind) = (self.catalogue.get(id).api_version(), self.catalogue.get(id).kind.clone());
+        self.objects.bookmark_one(id, watch, (&api_version, &kind));
     }
 
     fn bookmarks(&mut self) {
@@ -228,7 +244,7 @@ impl World {
     /// Puts what an object's change says into the timeline.
     pub(crate) fn tell_change_to(&mut self, actor: &str, id: Id, key: &ObjectKey, before: Option<&Value>) {
         let after =
-            self.witness.as_ref().and_then(|_| self.objects.get(id, key)).map(|entry| entry.value.clone());
+            self.objects.get(id, key).map(|entry| entry.value.clone()).filter(|_| self.witness.is_some());
         self.witnessed(actor, id, key, before, after.as_ref());
         if self.is_told() {
             let Some(entry) = self.objects.get(id, key) else { return };
