@@ -38,7 +38,10 @@ fn blocks(text: &str) -> Vec<(usize, String)> {
         match (&mut open, line.trim_start()) {
             (None, "```yaml") => open = Some((number + 2, String::new())),
             (Some(_), "```") => blocks.extend(open.take()),
-            (Some((_, block)), _) => *block += &format!("{line}\n"),
+            (Some((_, block)), _) => {
+                block.push_str(line);
+                block.push('\n');
+            }
             (None, _) => {}
         }
     }
