@@ -27,7 +27,7 @@ fn complaint(file: &Path) -> Option<String> {
     let arguments = ["kubectl-upgrader", "lint", "-f", file.to_str().unwrap()].map(Into::into);
     let _ = cli::run(arguments, &Surroundings::default(), &mut out, &mut err);
     let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
-    let well = out.lines().last().is_some_and(|line| line.contains(" objects: 0 errors, ")) && err.is_empty();
+    let well = out.lines().last().is_some_and(|line| line.contains(": 0 errors, ")) && err.is_empty();
     (!well).then(|| out + &err)
 }
 
