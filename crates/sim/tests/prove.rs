@@ -50,6 +50,7 @@ const SMALL: u64 = 41;
 
 /// Seeds that have shown a bug, each with what the bug was.
 const FOUND: &[(u64, &str)] = &[
+    (12, "a status that met a conflict was not written again: an upgrade was done, and Settling for ever"),
     (20, "a Cluster lost its place among those that roll when its upgrader's status told of a trouble"),
     (113, "the same, where it could not be noted what had been set"),
     (326, "the same, where the answer to the write was lost, and the next one was answered with a conflict"),
