@@ -11,7 +11,7 @@ use api::upgrader::{cluster_upgrader, debian_repository_source, machine_image};
 use controlplane::ClassCluster;
 use domain::object::Kind;
 use e2e::{BuildActor, Installed, Manager, Objects, PackageRepository, Part, ROLLED_WITHIN, WITHIN, name};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::tail::{Tail, Write};
 use crate::given;
@@ -73,9 +73,12 @@ pub(super) async fn play(world: &Installed, builds: &BuildActor) -> usize {
 
     let manager = scene.start().await;
     let upgrader = (&cluster_upgrader::KIND, NAMESPACE, "red");
-    let rolling = ("UpToDate", "False", "UpgradeInProgress");
-    let upgrader = objects.await_condition(upgrader, rolling, WITHIN).await.unwrap();
-    assert_eq!(upgrader["status"]["latestSetVersion"], "v1.35.2");
+    // The hop before it had the same reason.
+    let rolling = |upgrader: &Value| {
+        let told = e2e::find_condition(upgrader, "UpToDate");
+        upgrader["status"]["latestSetVersion"] == "v1.35.2" && told["reason"] == "UpgradeInProgress"
+    };
+    objects.await_object("the upgrader tells of v1.35.2", upgrader, WITHIN, rolling).await.unwrap();
     assert!(manager.terminate().await.unwrap().success());
     scene.check(objects).await;
     scene.killed
