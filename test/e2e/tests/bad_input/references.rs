@@ -136,7 +136,10 @@ async fn image_deleted(objects: &Objects) {
         (&json!("NoSuitableMachineImage"), Some("True"))
     );
     assert!(status["machineImageDetails"].is_null() && status["machineImageRef"].is_null(), "{status}");
-    objects.await_event(plan, ("Warning", "LatestVersionNotFound", "no machine image"), WITHIN).await.unwrap();
+    objects
+        .await_event(plan, ("Warning", "LatestVersionNotFound", "no machine image"), WITHIN)
+        .await
+        .unwrap();
     // A namesake is another image.
     given::existing_image(objects, namespace, "goes", ("v1.35.1", "another-id")).await;
     objects.await_object("the namesake is chosen", plan, WITHIN, found("another-id")).await.unwrap();
