@@ -68,7 +68,8 @@ const OTHER_WORDS: &[&str] = &[
     // A value of a field, and a file of a repository.
     "NewestOfEachMinor",
     "InRelease",
-    // Of `kubectl upgrader preflight`, which asks the server.
+    // Of `kubectl upgrader preflight`, which looks on, and asks the server.
+    "WholeWay",
     "ServerAccepts",
     // Cluster API's and Flux's.
     "IfNotPresent",
