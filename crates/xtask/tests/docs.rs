@@ -70,6 +70,8 @@ const OTHER_WORDS: &[&str] = &[
     "InRelease",
     // Of `kubectl upgrader preflight`, which looks on, and asks the server.
     "WholeWay",
+    "NotLookedAt",
+    "NotPassed",
     "ServerAccepts",
     // Cluster API's and Flux's.
     "IfNotPresent",
