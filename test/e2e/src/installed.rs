@@ -113,9 +113,12 @@ pub async fn install_crds(plane: &ControlPlane) -> Result<()> {
 
 async fn await_established(plane: &ControlPlane) -> Result<()> {
     let names = api::upgrader::KINDS.map(|kind| format!("crds/{}.{}", kind.plural, kind.group));
-    let mut arguments = vec!["wait", "--for=condition=Established", ESTABLISHED_WITHIN];
-    arguments.extend(names.iter().map(String::as_str));
-    plane.run_kubectl(&arguments).await?;
+    // kubectl fails on an object that has no conditions yet, instead of waiting for them.
+    for awaited in ["--for=jsonpath={.status.conditions}", "--for=condition=Established"] {
+        let mut arguments = vec!["wait", awaited, ESTABLISHED_WITHIN];
+        arguments.extend(names.iter().map(String::as_str));
+        plane.run_kubectl(&arguments).await?;
+    }
     Ok(())
 }
 

@@ -82,10 +82,7 @@ async fn start() -> ControlPlane {
         .start()
         .await
         .unwrap();
-    // kubectl does not wait for a CRD that has no conditions yet.
-    if e2e::install_crds(&plane).await.is_err() {
-        e2e::install_crds(&plane).await.unwrap();
-    }
+    e2e::install_crds(&plane).await.unwrap();
     plane.install_cluster_api_crds().await.unwrap();
     plane
 }
