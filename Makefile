@@ -45,9 +45,9 @@ control-plane: build ## Build etcd, Kubernetes, kwok and Cluster API from publis
 	$(BIN)/controlplane build
 
 .PHONY: prove
-RUNS ?= 2000
+RUNS ?= 1000
 FROM ?= 1
-prove: ## Search RUNS seeds, from FROM, for one at which the controllers under faults break an invariant: about a minute
+prove: ## Search RUNS seeds, from FROM, for one at which the controllers under faults break an invariant: a minute or two
 	$(CARGO) run --quiet --profile release-fast -p sim --bin prove -- --runs $(RUNS) --from $(FROM)
 
 ##@ Measure
