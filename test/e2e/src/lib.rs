@@ -34,6 +34,7 @@ mod package_repository;
 mod process;
 mod rollout;
 mod samples;
+mod signals;
 mod stopwatch;
 mod web;
 
@@ -48,6 +49,7 @@ pub use objects::{Apply, LOOK_EVERY, Objects, capi, find_condition, name};
 pub use package_repository::{Misbehaviour, PackageRepository, Request};
 pub use rollout::Rollout;
 pub use samples::Sample;
+pub use signals::Signals;
 pub use stopwatch::Stopwatch;
 
 /// For what takes seconds on an idle machine.

@@ -23,9 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use e2e::{Error, Result, Stopwatch};
-use futures::future::select_all;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use e2e::{Error, Result, Signals, Stopwatch};
 
 use crate::figures::Figures;
 use crate::machine::Machine;
@@ -99,19 +97,4 @@ async fn measure(options: &Options, results: &mut Vec<Results>, written: &mut Ve
         written.push(path);
     }
     Ok(())
-}
-
-/// What asks to stop: Ctrl-C, a terminal that is closed, and who is polite.
-struct Signals(Vec<Signal>);
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let failed = |source| Error::System { what: "listen for signals".to_owned(), source };
-        kinds.into_iter().map(signal).collect::<std::io::Result<_>>().map(Self).map_err(failed)
-    }
-
-    async fn recv(&mut self) {
-        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
-    }
 }

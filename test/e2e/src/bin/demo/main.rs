@@ -10,9 +10,7 @@ mod story;
 use std::env;
 use std::process::ExitCode;
 
-use e2e::{Error, Result};
-use futures::future::select_all;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use e2e::{Error, Result, Signals};
 
 use crate::display::Display;
 use crate::story::Stage;
@@ -69,19 +67,4 @@ async fn play(display: Display) -> Result<Stage> {
     }
     stage.sum_up().await?;
     Ok(stage)
-}
-
-/// What asks to stop: Ctrl-C, a terminal that is closed, and who is polite.
-struct Signals(Vec<Signal>);
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let failed = |source| Error::System { what: "listen for signals".to_owned(), source };
-        kinds.into_iter().map(signal).collect::<std::io::Result<_>>().map(Self).map_err(failed)
-    }
-
-    async fn recv(&mut self) {
-        select_all(self.0.iter_mut().map(|signal| Box::pin(signal.recv()))).await;
-    }
 }
