@@ -187,7 +187,7 @@ pub(super) fn image(hop: &Hop, found: Option<&MachineImageRow>) -> Result<(), Hi
         Some(image) if image.id.as_ref() != Some(&hop.source.id) => {
             "the machine image of the Plan has another id by now"
         }
-        Some(image) if KubernetesVersion::parse_strict(&image.version).as_ref() != Ok(&hop.version) => {
+        Some(image) if image.parsed.as_ref() != Some(&hop.version) => {
             "the machine image of the Plan has another version by now"
         }
         Some(_) => return Ok(()),

@@ -13,6 +13,7 @@ use runtime::store::{Snapshot, Table};
 
 use super::admit::rolling;
 use super::hop::may_lead_to;
+use crate::plan::chosen_by;
 
 /// A plan concerns its upgraders when its result changes, whether that is of its present spec, why there is none, or how
 /// many may roll.
@@ -46,17 +47,11 @@ pub(super) fn of_image(
     before: Option<&MachineImageRow>,
     after: Option<&MachineImageRow>,
 ) -> Vec<ObjectKey> {
-    let counts = |row: &MachineImageRow| {
-        (row.version.clone(), row.id.clone(), row.labels.clone(), row.meta.uid.clone(), row.meta.deleting)
-    };
-    if before.map(counts) == after.map(counts) {
+    if before.map(chosen_by) == after.map(chosen_by) {
         return Vec::new();
     }
-    let parsed = [before, after].into_iter().flatten().filter_map(|row| {
-        let version = KubernetesVersion::parse_strict(&row.version).ok()?;
-        row.id.is_some().then_some((row, version))
-    });
-    let images: Vec<_> = parsed.collect();
+    let with_id = [before, after].into_iter().flatten().filter(|row| row.id.is_some());
+    let images: Vec<_> = with_id.filter_map(|row| Some((row, row.parsed.as_ref()?))).collect();
     if images.is_empty() {
         return Vec::new();
     }
@@ -66,7 +61,7 @@ pub(super) fn of_image(
         let picked = images
             .iter()
             .filter(|(row, version)| plan.selector.matches(&row.labels) && range.matches(version));
-        let picked: Vec<&KubernetesVersion> = picked.map(|(_, version)| version).collect();
+        let picked: Vec<&KubernetesVersion> = picked.map(|(_, version)| *version).collect();
         let result = plan.status.machine_image_details.as_ref();
         let Some(Ok(result)) = result.map(|result| KubernetesVersion::parse_strict(&result.version)) else {
             continue;

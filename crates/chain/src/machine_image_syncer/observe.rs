@@ -231,8 +231,8 @@ pub(super) fn observe(
     let (mut images, mut others) = (Vec::new(), Vec::new());
     for image in snapshot.in_namespace::<MachineImageRow>(namespace) {
         if made(syncer, image) {
-            let parsed = KubernetesVersion::parse_strict(&image.version).ok();
-            images.push(Image { meta: image.meta.clone(), version: image.version.clone(), parsed });
+            let (meta, version) = (image.meta.clone(), image.version.clone());
+            images.push(Image { meta, version, parsed: image.parsed.clone() });
         } else {
             others.push(image.meta.clone());
         }

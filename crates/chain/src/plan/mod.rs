@@ -73,6 +73,11 @@ impl Room for PlanRoom {
     }
 }
 
+/// What of an image a plan chooses by, and with that what its upgraders go by.
+pub(crate) fn chosen_by(row: &MachineImageRow) -> impl PartialEq + use<'_> {
+    (&row.version, &row.id, &row.labels, &row.meta.uid, row.meta.deleting)
+}
+
 /// Every plan of the namespace may choose this image, or may have chosen it.
 fn plans_of(
     snapshot: Snapshot<'_>,
@@ -80,10 +85,7 @@ fn plans_of(
     before: Option<&MachineImageRow>,
     after: Option<&MachineImageRow>,
 ) -> Vec<ObjectKey> {
-    let counts = |row: &MachineImageRow| {
-        (row.version.clone(), row.id.clone(), row.labels.clone(), row.meta.uid.clone(), row.meta.deleting)
-    };
-    if before.map(counts) == after.map(counts) {
+    if before.map(chosen_by) == after.map(chosen_by) {
         return Vec::new();
     }
     let plans = snapshot.in_namespace::<PlanRow>(&image.namespace);

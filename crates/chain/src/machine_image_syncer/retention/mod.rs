@@ -14,7 +14,6 @@ use api::upgrader::machine_image_syncer::{
     MOST_RETENTION_VERDICTS, RetentionMode, RetentionVerdict, SyncerRow,
 };
 use domain::object::{Meta, ResourceVersion};
-use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::clock::after;
@@ -217,7 +216,7 @@ pub(super) fn observe(
     let staying = owned
         .into_iter()
         .filter(|row| !row.meta.deleting && !memory.deleted.contains(&row.meta.uid))
-        .map(|row| (KubernetesVersion::parse_strict(&row.version).ok(), row));
+        .map(|row| (row.parsed.clone(), row));
     let mut images: Vec<_> = staying.collect();
     images.sort_by(|(a, one), (b, other)| {
         let newest_first = match (a, b) {
