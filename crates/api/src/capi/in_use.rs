@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::cluster::ControlPlaneRef;
-use super::cluster::wire::RefWire;
-use crate::wire::{filled, text};
+use super::cluster::wire::{RefWire, VariableWire};
+use crate::wire::filled;
 
 /// `MachineDeployment`.
 pub const MACHINE_DEPLOYMENT: Kind = super::kind("MachineDeployment", "machinedeployments");
@@ -133,14 +133,6 @@ struct TopologyWire {
     control_plane: GroupWire,
     #[serde(deserialize_with = "null_is_default")]
     workers: WorkersWire,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct VariableWire {
-    #[serde(deserialize_with = "text")]
-    name: Box<str>,
-    value: Value,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

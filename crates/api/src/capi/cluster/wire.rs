@@ -72,10 +72,10 @@ struct ClassRefWire {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct VariableWire {
+pub(in crate::capi) struct VariableWire {
     #[serde(deserialize_with = "text")]
-    name: Box<str>,
-    value: Value,
+    pub(in crate::capi) name: Box<str>,
+    pub(in crate::capi) value: Value,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
