@@ -87,6 +87,14 @@ impl Standing {
         Self::new(State::None, "", "")
     }
 
+    /// As a condition tells it.
+    fn told(state: State, condition: &Condition) -> Self {
+        Self {
+            since: Some(condition.last_transition_time),
+            ..Self::new(state, &condition.reason, &condition.message)
+        }
+    }
+
     fn new(state: State, reason: &str, message: &str) -> Self {
         Self {
             state,
@@ -207,10 +215,7 @@ fn of_conditions(id: &Id, conditions: &[Condition]) -> Standing {
     } else {
         actor(id, &condition.reason).map_or(state, State::of_actor)
     };
-    Standing {
-        since: Some(condition.last_transition_time),
-        ..Standing::new(state, &condition.reason, &condition.message)
-    }
+    Standing::told(state, condition)
 }
 
 /// A Cluster by the conditions of Cluster API; those of v1beta2 are a level deeper in v1beta1.
@@ -218,10 +223,6 @@ fn of_cluster(object: &Object, conditions: &[Condition]) -> Standing {
     let row: cluster::ClusterRow = object.row();
     let deeper = self::conditions(object, "/status/v1beta2/conditions");
     let conditions = if deeper.is_empty() { conditions } else { &deeper };
-    let shown = |state, condition: &Condition| Standing {
-        since: Some(condition.last_transition_time),
-        ..Standing::new(state, &condition.reason, &condition.message)
-    };
     if object.meta.deletion_timestamp.is_some() {
         return Standing {
             since: object.meta.deletion_timestamp,
@@ -239,33 +240,29 @@ fn of_cluster(object: &Object, conditions: &[Condition]) -> Standing {
         find(conditions, "TopologyReconciled").filter(|condition| condition.status == Status::False);
     // Cluster API says False while an upgrade waits for its turn as well; only its own word tells a failure.
     if let Some(failed) = topology.filter(|condition| condition.reason.ends_with("Failed")) {
-        return shown(State::Failing, failed);
+        return Standing::told(State::Failing, failed);
     }
     if let Some(rolling) = find(conditions, "RollingOut").filter(|condition| condition.status == Status::True)
     {
-        return shown(State::Working, rolling);
+        return Standing::told(State::Working, rolling);
     }
     if let Some(pending) = topology {
-        return shown(State::Working, pending);
+        return Standing::told(State::Working, pending);
     }
     match find(conditions, "Available").or_else(|| find(conditions, READY)) {
-        Some(available) if available.status == Status::True => shown(State::Done, available),
-        Some(available) => shown(State::Failing, available),
+        Some(available) if available.status == Status::True => Standing::told(State::Done, available),
+        Some(available) => Standing::told(State::Failing, available),
         None => Standing::new(State::Pending, row.phase.as_deref().unwrap_or("Unknown"), ""),
     }
 }
 
 fn of_job(object: &Object, conditions: &[Condition]) -> Standing {
     let ended = |type_: &str| find(conditions, type_).filter(|condition| condition.status == Status::True);
-    let shown = |state, condition: &Condition| Standing {
-        since: Some(condition.last_transition_time),
-        ..Standing::new(state, &condition.reason, &condition.message)
-    };
     if let Some(failed) = ended("Failed") {
-        return shown(State::Failing, failed);
+        return Standing::told(State::Failing, failed);
     }
     if let Some(complete) = ended("Complete") {
-        let mut standing = shown(State::Done, complete);
+        let mut standing = Standing::told(State::Done, complete);
         if standing.reason.is_empty() {
             "Complete".clone_into(&mut standing.reason);
         }
