@@ -17,8 +17,6 @@ use crate::stream::Stream;
 
 /// What is awaited comes within this: the real garbage collector looks for new kinds every half minute.
 const WITHIN: Duration = Duration::from_secs(60);
-/// More than two intervals of compaction: see `start` in `main.rs`.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What a script has kept.
@@ -63,13 +61,13 @@ pub(crate) async fn play(client: &Client, namespace: &str, script: &Script) -> S
                 read += 1;
             }
         } else if let Some(path) = &step.wait {
-            let found = wait(client, &kinds::path(path, namespace), &step.until).await;
+            let found = wait(client, &kinds::path(&filled(path, &kept, true), namespace), &step.until).await;
             normal.says(format!("AWAIT {path}"));
             normal.learn(&found.1);
             normal.answer(found.0, without(found.1, &step.without));
-        } else if let Some(path) = &step.forget {
-            forget(client, &kinds::path(path, namespace)).await;
-            normal.says(format!("FORGET {path}"));
+        } else if let Some(path) = &step.write_often {
+            write_often(client, &kinds::path(path, namespace)).await;
+            normal.says(format!("WRITE OFTEN {path}"));
         } else {
             panic!("a step that does nothing: {step:?}");
         }
@@ -216,12 +214,11 @@ async fn wait(client: &Client, path: &str, until: &BTreeMap<String, Value>) -> (
     found.unwrap_or_else(|_| (0, format!("not within {} s", WITHIN.as_secs()).into()))
 }
 
-/// The simulated server forgets by count, the real one by time: so both are written to for some time.
-async fn forget(client: &Client, path: &str) {
+/// More often than the simulated server remembers.
+async fn write_often(client: &Client, path: &str) {
     for number in 0..1_100 {
         let body = json!({"metadata": {"annotations": {"number": number.to_string()}}});
         let (code, answer) = send(client, "PATCH", path, Some(("application/merge-patch+json", &body))).await;
         assert_eq!(code, 200, "{answer}");
     }
-    tokio::time::sleep(FORGOTTEN_AFTER).await;
 }

@@ -18,12 +18,12 @@ pub(crate) struct Script {
     pub(crate) steps: Vec<Step>,
 }
 
-/// One of `do`, `read`, `await` and `forget`.
+/// One of `do`, `read`, `await` and `writeOften`.
 ///
 /// In paths and bodies, `${name:/pointer}` is what an earlier answer held. Paths that do not begin with a slash begin with a
 /// plural, and lie in the namespace of the script.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "camelCase")]
 pub(crate) struct Step {
     /// A request: method and path; the method `WATCH` opens a watch that `read` reads from.
     #[serde(rename = "do")]
@@ -47,12 +47,13 @@ pub(crate) struct Step {
     pub(crate) read: Option<String>,
     /// So many lines; where absent, to the end of the watch.
     pub(crate) events: Option<usize>,
-    /// Awaits that an object is gone, or with `until`, that it is so.
+    /// Awaits that what is at a path is gone, or with `until`, that its answer is so.
     #[serde(rename = "await")]
     pub(crate) wait: Option<String>,
     pub(crate) until: BTreeMap<String, Value>,
-    /// Writes to an object until the server has forgotten what it knew before.
-    pub(crate) forget: Option<String>,
+    /// Writes to an object so often that a server which forgets by count has forgotten what was before; one that forgets by
+    /// time (compaction) may need an `await` of its answer.
+    pub(crate) write_often: Option<String>,
 }
 
 /// All scripts by their names: the files, and one that is made of the fixtures of `crates/api`.
