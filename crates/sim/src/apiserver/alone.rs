@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use kube::Client;
+use manager::rooms::Parts;
 use runtime::clock::Clock;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::server::Server;
 use crate::scenario::Scenario;
 use crate::world::agenda::{Agenda, Due};
+use crate::world::releases::Mirror;
 use crate::world::{Shared, World, locked};
 
 /// An API server with some objects and nobody but its garbage collector at work.
@@ -43,6 +45,11 @@ impl ApiServer {
     /// A client of it, without any layer of ours.
     pub fn client(&self) -> Client {
         Client::new(Server(self.world.clone()), "default")
+    }
+
+    /// What a manager that talks to it is made of: a package repository with the versions that its objects have.
+    pub fn parts(&self) -> Parts {
+        Parts { repository: Arc::new(Mirror(self.world.clone())) }
     }
 
     /// The first request that it does not do, if there was one; forgets it.
