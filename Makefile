@@ -102,9 +102,9 @@ install: ## Install the CRDs into the cluster of the current kubeconfig
 
 .PHONY: plugin
 plugin: ## Build the plugin, and put it where kubectl finds it: PLUGIN_DIR, which is to be in PATH
-	$(CARGO) build --release -p cli
+	$(CARGO) build --profile plugin -p cli
 	install -d $(PLUGIN_DIR)
-	install -m 0755 $(or $(CARGO_TARGET_DIR),target)/release/kubectl-upgrader hack/kubectl_complete-upgrader $(PLUGIN_DIR)
+	install -m 0755 $(or $(CARGO_TARGET_DIR),target)/plugin/kubectl-upgrader hack/kubectl_complete-upgrader $(PLUGIN_DIR)
 
 .PHONY: uninstall
 uninstall: ## Remove the CRDs, and with them every object of their kinds

@@ -35,6 +35,12 @@ pub struct Written<T> {
     unreadable: Option<Box<Value>>,
 }
 
+impl<T: PartialEq> PartialEq<T> for Written<T> {
+    fn eq(&self, other: &T) -> bool {
+        self.unreadable.is_none() && self.read == *other
+    }
+}
+
 impl<T> From<T> for Written<T> {
     fn from(read: T) -> Self {
         Self { read, unreadable: None }

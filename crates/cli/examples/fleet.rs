@@ -12,6 +12,10 @@ use std::time::Instant;
 
 use cli::Surroundings;
 
+/// That of the plugin.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Tells the child of a run from its parent.
 const RUN: &str = "--run";
 

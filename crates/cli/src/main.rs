@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use cli::Surroundings;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let variable = |name: &str| std::env::var(name).ok();
     let surroundings = Surroundings {

@@ -5,7 +5,11 @@ use serde_json::{Map, Value};
 
 /// The merge patch (RFC 7386) that makes `before` into `after`; nothing where they are equal. A field that vanished is
 /// `null`, a list is replaced whole.
-pub fn merge_patch(before: &impl Serialize, after: &impl Serialize) -> Option<Value> {
+pub fn merge_patch<T: Serialize>(before: &(impl Serialize + PartialEq<T>), after: &T) -> Option<Value> {
+    // Most passes change nothing, and then nothing has to be serialized.
+    if before == after {
+        return None;
+    }
     difference(
         &serde_json::to_value(before).unwrap_or_default(),
         &serde_json::to_value(after).unwrap_or_default(),

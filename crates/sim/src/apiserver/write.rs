@@ -1,15 +1,16 @@
 //! Creates and patches, as an API server makes them: preconditions, schemas, admission, the subresource `status`, and
 //! generations.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use domain::object::ObjectKey;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::answer::Refused;
 use super::catalogue::{Id, Resource};
 use super::metadata;
+use super::objects::Entry;
 use super::patch;
 use super::schema::{self, Fault};
 use crate::world::World;
@@ -110,10 +111,11 @@ impl World {
         status: bool,
         how: Patch,
     ) -> Result<Bytes, Refused> {
-        let Some((before, after)) = self.patched(actor, id, key, status, how)? else {
+        let Some((entry, after)) = self.patched(actor, id, key, status, how)? else {
             self.unchanged(actor, id, key);
             return self.bytes(id, key);
         };
+        let before = &entry.value;
         let leaving = !before["metadata"]["deletionTimestamp"].is_null() && !has_finalizers(&after);
         if leaving {
             // It goes as it was: nobody is told that its last finalizer was taken away.
@@ -136,7 +138,7 @@ impl World {
         key: &ObjectKey,
         status: bool,
         how: Patch,
-    ) -> Result<Option<(Value, Value)>, Refused> {
+    ) -> Result<Option<(Arc<Entry>, Value)>, Refused> {
         let resource = self.catalogue.get(id).clone();
         let (group, plural) = (&*resource.group, &*resource.plural);
         let Some(entry) = self.objects.kept(id, key) else {
@@ -202,7 +204,7 @@ impl World {
             }
         }
         self.check(&resource, key, &after, Some(before), status)?;
-        Ok(Some((before.clone(), after)))
+        Ok(Some((entry, after)))
     }
 
     /// Drops what the schema of one of our kinds does not know.
@@ -276,11 +278,11 @@ pub(super) fn has_finalizers(object: &Value) -> bool {
 
 /// Of everything but the status the subresource leaves what is there.
 fn leave_all_but_status(after: &mut Value, before: &Value) {
-    let objects = [&*after, before].into_iter().filter_map(Value::as_object);
-    let names: BTreeSet<String> = objects.flat_map(Map::keys).cloned().collect();
-    for name in names.iter().filter(|name| *name != "status") {
-        if after.get(name) != before.get(name) {
-            set(after, name, before[name].clone());
+    let (Value::Object(after), Value::Object(before)) = (after, before) else { return };
+    after.retain(|name, _| name == "status" || before.contains_key(name));
+    for (name, value) in before.iter().filter(|(name, _)| *name != "status") {
+        if after.get(name) != Some(value) {
+            after.insert(name.clone(), value.clone());
         }
     }
 }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use clap::Parser;
 use sim::prove::{Figures, Only, command, run, search, shortened, trace};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Searches for a seed at which an invariant of the controllers does not hold.
 #[derive(Debug, Parser)]
 #[command(name = "prove")]

@@ -129,6 +129,9 @@ fn check_number(schema: &Schema, value: &Value, path: &str, faults: &mut Vec<Fau
 
 /// Entries of the same key.
 pub(super) fn unique(schema: &Schema, value: &Value, path: &str, faults: &mut Vec<Fault>) {
+    if !schema.within.unique {
+        return;
+    }
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
@@ -139,30 +142,43 @@ pub(super) fn unique(schema: &Schema, value: &Value, path: &str, faults: &mut Ve
             }
         }
         Value::Array(entries) => {
-            let mut seen: Vec<(Value, usize)> = Vec::new();
+            let is_same = |one: &Value, other: &Value| {
+                if schema.set {
+                    one == other
+                } else {
+                    schema.keys.iter().all(|key| one.get(key) == other.get(key))
+                }
+            };
+            let mut seen: Vec<(&Value, usize)> = Vec::new();
             for (place, entry) in entries.iter().enumerate() {
                 if schema.set || !schema.keys.is_empty() {
-                    let keys = schema.keys.iter();
-                    let fields = keys.filter_map(|key| Some((key.clone(), entry.get(key)?.clone())));
-                    let key: Value = if schema.set { entry.clone() } else { fields.collect() };
-                    match seen.iter_mut().find(|(other, _)| *other == key) {
-                        None => seen.push((key, 1)),
+                    match seen.iter_mut().find(|(other, _)| is_same(other, entry)) {
+                        None => seen.push((entry, 1)),
                         Some((_, times)) => {
                             // The second one is told, and no more of them.
                             if *times == 1 {
+                                let key = key_of(schema, entry);
                                 faults.push(Fault::new(Why::Duplicate, format!("{path}[{place}]"), key, ""));
                             }
                             *times += 1;
                         }
                     }
                 }
-                if let Some(inner) = &schema.items {
+                if let Some(inner) = schema.items.as_ref().filter(|inner| inner.within.unique) {
                     unique(inner, entry, &format!("{path}[{place}]"), faults);
                 }
             }
         }
         _ => {}
     }
+}
+
+/// What makes an entry unique.
+fn key_of(schema: &Schema, entry: &Value) -> Value {
+    if schema.set {
+        return entry.clone();
+    }
+    schema.keys.iter().filter_map(|key| Some((key.clone(), entry.get(key)?.clone()))).collect()
 }
 
 /// The name of a value's type.

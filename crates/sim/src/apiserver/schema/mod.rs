@@ -74,6 +74,17 @@ pub(crate) struct Schema {
     most_items: Option<u64>,
     default: Option<Value>,
     rules: Vec<Rule>,
+    within: Within,
+}
+
+/// What a schema has, at itself or at whatever place below, so that nobody looks for it where it is not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Within {
+    rules: bool,
+    /// Rules that look at what was there before.
+    rules_of_change: bool,
+    /// Lists whose entries are unique.
+    unique: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -112,8 +123,21 @@ impl Schema {
 
     /// Whether it has rules, at whatever place.
     pub(crate) fn has_rules(&self) -> bool {
+        self.within.rules
+    }
+
+    fn find_within(&self) -> Within {
+        let of_itself = Within {
+            rules: !self.rules.is_empty(),
+            rules_of_change: self.rules.iter().any(Rule::is_of_change),
+            unique: self.set || !self.keys.is_empty(),
+        };
         let inner = self.properties.values().chain(self.additional.as_deref()).chain(self.items.as_deref());
-        !self.rules.is_empty() || inner.into_iter().any(Self::has_rules)
+        inner.fold(of_itself, |found, inner| Within {
+            rules: found.rules || inner.within.rules,
+            rules_of_change: found.rules_of_change || inner.within.rules_of_change,
+            unique: found.unique || inner.within.unique,
+        })
     }
 
     /// Drops what is not known, and fills in what is absent. What stands in `before` has been through this.

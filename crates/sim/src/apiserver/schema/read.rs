@@ -61,6 +61,7 @@ fn read(from: &Value) -> Result<Schema, String> {
             other => return Err(format!("the keyword {other}")),
         }
     }
+    schema.within = schema.find_within();
     Ok(schema)
 }
 

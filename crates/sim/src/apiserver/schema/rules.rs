@@ -1,9 +1,19 @@
 //! The rules of the schemas (CEL).
 
+use std::sync::LazyLock;
+
 use cel::{Context, ExecutionError, Program, Value as Cel};
 use serde_json::{Value, json};
 
 use super::{Fault, Schema, Why};
+
+/// The values of `oldSelf`, which the library makes only where an expression does.
+static OF_OLD: LazyLock<Result<Program, String>> = LazyLock::new(|| compiled("optional.of(old)"));
+static NONE: LazyLock<Result<Program, String>> = LazyLock::new(|| compiled("optional.none()"));
+
+fn compiled(text: &str) -> Result<Program, String> {
+    Program::compile(text).map_err(|error| format!("the rule {text}: {error}"))
+}
 
 /// A rule that is ready to be evaluated.
 #[derive(Debug)]
@@ -28,12 +38,17 @@ impl Rule {
             }
         }
         let text = from["rule"].as_str().unwrap_or_default();
-        let program = Program::compile(text).map_err(|error| format!("the rule {text}: {error}"))?;
+        let program = compiled(text)?;
         if !of_change && program.references().variables().contains(&"oldSelf") {
             return Err(format!("the rule {text}: it holds for changes alone"));
         }
         let message = message.map_or_else(|| format!("failed rule: {text}"), str::to_owned);
         Ok(Self { program, message, of_change })
+    }
+
+    /// Whether it looks at what was there before.
+    pub(super) fn is_of_change(&self) -> bool {
+        self.of_change
     }
 
     /// Whether it holds; what the server says where it cannot tell.
@@ -42,10 +57,10 @@ impl Rule {
         let mut context = Context::default();
         context.add_variable("self", without_nulls(value)).map_err(|error| wrong(&error))?;
         if self.of_change {
-            let text = if before.is_some() { "optional.of(old)" } else { "optional.none()" };
+            let old = if before.is_some() { &OF_OLD } else { &NONE };
             let before = before.map(without_nulls).unwrap_or_default();
             context.add_variable("old", before).map_err(|error| wrong(&error))?;
-            let old = Program::compile(text).map_err(|error| wrong(&error))?;
+            let old = old.as_ref().map_err(|error| wrong(error))?;
             let old = old.execute(&context).map_err(|error| wrong(&error))?;
             context.add_variable_from_value("oldSelf", old);
         }
@@ -84,10 +99,13 @@ pub(super) fn check(
     path: &str,
     faults: &mut Vec<Fault>,
 ) -> Result<(), String> {
-    if value.is_null() {
+    if value.is_null() || !schema.within.rules {
         return Ok(());
     }
     let same = before == Some(value);
+    if same && !schema.within.rules_of_change {
+        return Ok(());
+    }
     for rule in schema.rules.iter().filter(|rule| rule.of_change || !same) {
         let fault = match rule.holds(value, before.filter(|before| !before.is_null()))? {
             Ok(true) => continue,
