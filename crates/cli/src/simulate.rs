@@ -164,12 +164,12 @@ fn release_of(text: &str, start: Timestamp) -> Result<(Timestamp, Box<str>), Fai
 
 /// How it ends for the Cluster that is worst off.
 fn end(timeline: &Timeline) -> End {
-    let reasons = timeline.outcomes.iter().filter_map(|outcome| outcome.reason.as_deref());
-    let state = |reason: &str| {
+    let not_done = timeline.outcomes.iter().filter(|outcome| !outcome.is_done());
+    let state = |reason: Option<&str>| {
         let known = cluster_upgrader::Reason::ALL
             .iter()
-            .find(|known| domain::verdict::Reason::name(**known) == reason);
+            .find(|known| Some(domain::verdict::Reason::name(**known)) == reason);
         known.map_or(State::Waiting, |known| State::of_actor(known.actor()))
     };
-    reasons.map(|reason| state(reason).end()).max().unwrap_or_default()
+    not_done.map(|outcome| state(outcome.reason.as_deref()).end()).max().unwrap_or_default()
 }

@@ -24,6 +24,9 @@ use crate::world::agenda::Due;
 use crate::world::releases::Mirror;
 use crate::world::{Shared, World, locked};
 
+/// Of an upgrader in a namespace that is not watched, or that was made or changed in the last moment.
+const NOT_SEEN: &str = "no controller has looked at it";
+
 /// Runs a scenario to its end.
 pub fn run(scenario: &Scenario) -> Result<Timeline, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -146,16 +149,18 @@ impl World {
                 let cluster = value(api::capi::GROUP, "Cluster", &key.sibling(&name));
                 let found = value(plan::KIND.group, plan::KIND.kind, &key.sibling(&of_plan));
                 let reason = tell::reason(upgrader);
+                let generation = upgrader.pointer("/metadata/generation");
+                let is_seen = generation == upgrader.pointer("/status/observedGeneration");
+                let message = match &reason {
+                    Some((_, message)) => Some(message.as_str()).filter(|message| !message.is_empty()),
+                    None => Some(NOT_SEEN).filter(|_| !is_seen),
+                };
                 Outcome {
                     upgrader: key.to_string().into(),
                     have: text(cluster, "/spec/topology/version"),
                     want: text(found, "/status/machineImageDetails/version"),
                     cluster: name,
-                    message: reason
-                        .as_ref()
-                        .map(|(_, m)| m.as_str())
-                        .filter(|m| !m.is_empty())
-                        .map(Box::from),
+                    message: message.map(Box::from),
                     reason: reason.map(|(reason, _)| reason.into()),
                 }
             })

@@ -30,7 +30,8 @@ impl fmt::Display for Timeline {
             let (have, want) = (or_none(have), or_none(want));
             write!(f, "{upgrader:upgraders$}  Cluster {cluster}  have {have}  want {want}")?;
             match (reason, message) {
-                (None, _) => writeln!(f, "  done")?,
+                (None, None) => writeln!(f, "  done")?,
+                (None, Some(message)) => writeln!(f, "  {message}")?,
                 (Some(reason), None) => writeln!(f, "  {reason}")?,
                 (Some(reason), Some(message)) => writeln!(f, "  {reason} - {message}")?,
             }

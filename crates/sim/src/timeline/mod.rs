@@ -34,10 +34,17 @@ pub struct Outcome {
     pub have: Box<str>,
     /// The version of the Plan's result; empty where there is none.
     pub want: Box<str>,
-    /// The reason that it waits for or has failed with; nothing where it is done.
+    /// The reason that it waits for or has failed with; nothing where it is done, or where nobody has looked at it.
     pub reason: Option<Box<str>>,
-    /// The same in words.
+    /// The same in words; that nobody has looked at it is told here alone, as no controller gives a reason for it.
     pub message: Option<Box<str>>,
+}
+
+impl Outcome {
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.reason.is_none() && self.message.is_none()
+    }
 }
 
 /// A run.

@@ -110,7 +110,10 @@ fn other(kind: &str, before: Option<&Value>, after: &Value, lines: &mut Vec<Stri
             lines.push(format!("created{version}"));
         }
         Some(old) if kind == "MachineImage" && text(old, "/spec/id") != text(after, "/spec/id") => {
-            lines.push(format!("has image {}", text(after, "/spec/id")));
+            lines.push(match text(after, "/spec/id") {
+                "" => "has no image any more".to_owned(),
+                id => format!("has image {id}"),
+            });
         }
         old => spec(old, after, lines),
     }
