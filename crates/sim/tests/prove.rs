@@ -55,6 +55,7 @@ const FOUND: &[(u64, &str)] = &[
     (113, "the same, where it could not be noted what had been set"),
     (326, "the same, where the answer to the write was lost, and the next one was answered with a conflict"),
     (356, "the same, where the status of the hop before had counted it"),
+    (1750, "what somebody changed right before a status was written was not looked at"),
 ];
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use domain::object::{ObjectKey, ObjectRef, Row};
+use domain::object::{Meta, ObjectKey, ObjectRef, Row};
 use domain::verdict::{Because, Note, Reason, Then, Trouble, Verdict};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -65,6 +65,8 @@ enum Came<R: Room> {
     /// The shared read of another pass has come to an end.
     Read,
     Status {
+        /// The object as it was when its status was made.
+        seen: Seen,
         answer: Result<R::Row, Refusal>,
         notes: Vec<Note>,
         over: (Ended, Outcome),
@@ -72,6 +74,19 @@ enum Came<R: Room> {
     Noted {
         over: (Ended, Outcome),
     },
+}
+
+/// Of an object, what a status does not change.
+#[derive(PartialEq)]
+struct Seen {
+    generation: i64,
+    deleting: bool,
+}
+
+impl Seen {
+    fn of(meta: &Meta) -> Self {
+        Self { generation: meta.generation, deleting: meta.deleting }
+    }
 }
 
 impl<R: Room> Holder<R> {
@@ -230,11 +245,12 @@ impl<R: Room> Holder<R> {
         };
         // The uid refuses the write where the object was replaced by a namesake.
         let body = json!({"metadata": {"uid": row.meta().uid}, "status": status});
+        let seen = Seen::of(row.meta());
         let (shell, key) = (self.shell.clone(), item.key.clone());
         Next::Errand(Box::pin(async move {
             let answer =
                 shell.patch::<R::Row>(&Place::of(R::KIND), &key, Some("status"), &Patch::Merge(body)).await;
-            Box::new(Came::<R>::Status { answer, notes, over }) as Box<dyn Any + Send>
+            Box::new(Came::<R>::Status { seen, answer, notes, over }) as Box<dyn Any + Send>
         }))
     }
 
@@ -323,9 +339,10 @@ impl<R: Room> AnyRoom for Holder<R> {
                 }
             }
             Came::Panicked(_, words) => self.panicked(item, &words),
-            Came::Status { answer: Ok(row), notes, over } => {
-                // Our own status is no news to ourselves, only to others.
-                let asked = core.queue.asked_again(item);
+            Came::Status { seen, answer: Ok(row), notes, over } => {
+                // Our own status is no news to ourselves, only to others. What somebody else has changed a moment before comes
+                // with the same answer, and the watch does not tell of it again.
+                let asked = core.queue.asked_again(item) || Seen::of(row.meta()) != seen;
                 core.wrote(row);
                 core.queue.restore(item, asked);
                 self.note(core, item, notes, over)

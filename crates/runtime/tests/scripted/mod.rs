@@ -29,6 +29,7 @@ pub(crate) struct Script {
     fail_creates: usize,
     lose_answers: usize,
     busy: Option<u32>,
+    breaks: Option<&'static str>,
     refusal: Option<(u16, &'static str, &'static str)>,
     forbidden: Option<(&'static str, &'static str)>,
     leads_for: Option<Duration>,
@@ -44,6 +45,11 @@ impl Script {
     }
     pub(crate) fn broken(self, name: &str) -> Self {
         self.with(name, json!({"size": "large"}))
+    }
+    /// Somebody breaks this widget right before a status of it is written.
+    pub(crate) fn breaks(mut self, name: &'static str) -> Self {
+        self.breaks = Some(name);
+        self
     }
     pub(crate) fn page_size(mut self, size: usize) -> Self {
         self.page = Some(size);
@@ -258,6 +264,10 @@ fn answer(
             let name = path.rsplit('/').nth(1).unwrap().to_owned();
             world.bodies.push((path.to_owned(), body.clone()));
             let mut object = world.script.widgets[&name].clone();
+            if world.script.breaks.take_if(|breaks| **breaks == *name).is_some() {
+                object["spec"] = json!({"size": "large"});
+                object["metadata"]["generation"] = json!(2);
+            }
             for (field, value) in body["status"].as_object().unwrap() {
                 object["status"][field] = value.clone();
             }

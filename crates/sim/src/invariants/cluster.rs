@@ -1,5 +1,5 @@
-//! What is written to a Cluster: version and image together, one hop, never down, never while it rolls, never without an
-//! image of exactly that version.
+//! What is asked of a Cluster: version and image together, one hop, never down, never while it rolls, never without an
+//! image of exactly that version. The webhook of Cluster API would refuse some of it.
 
 use domain::version::{Hop, KubernetesVersion};
 use serde_json::Value;
@@ -9,12 +9,12 @@ use super::images::Images;
 use super::{Broken, Write, holds, text};
 use crate::world::World;
 
-const ONE_HOP: &str = "a version moves one hop, and never down";
-const WITH_IMAGE: &str = "a version is set together with its image";
-const EXACT_IMAGE: &str = "what is set has an image of exactly that version";
-const NOT_ROLLING: &str = "nothing is set while a Cluster rolls";
-const NOT_PAUSED: &str = "nothing is set on a Cluster that is paused";
-const ASKED_FOR: &str = "another image of the same version is set only where it is asked for";
+pub(super) const ONE_HOP: &str = "a version moves one hop, and never down";
+pub(super) const WITH_IMAGE: &str = "a version is set together with its image";
+pub(super) const EXACT_IMAGE: &str = "what is set has an image of exactly that version";
+pub(super) const NOT_ROLLING: &str = "nothing is set while a Cluster rolls";
+pub(super) const NOT_PAUSED: &str = "nothing is set on a Cluster that is paused";
+pub(super) const ASKED_FOR: &str = "another image of the same version is set only where it is asked for";
 
 pub(super) fn check(world: &World, write: &Write<'_>, images: &Images) -> Result<(), Broken> {
     let (true, "Cluster", Some(old), Some(new)) = (write.is_ours(), write.kind, write.before, write.after)

@@ -15,8 +15,8 @@ use super::fields::upgraders;
 use super::{Broken, holds, text};
 use crate::world::World;
 
-const CONVERGES: &str = "everything converges once faults stop";
-const BOUNDED: &str = "converging takes a bounded number of requests";
+pub(super) const CONVERGES: &str = "everything converges once faults stop";
+pub(super) const BOUNDED: &str = "converging takes a bounded number of requests";
 const TRUE: &str = "every object says what is true";
 
 /// How long nobody must ask for anything.

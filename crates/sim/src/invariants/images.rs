@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::{Broken, Write, holds, text};
 use crate::world::World;
 
-const ONE_IMAGE: &str = "at most one MachineImage per syncer and version";
+pub(super) const ONE_IMAGE: &str = "at most one MachineImage per syncer and version";
 const ONE_JOB: &str = "at most one live Job per image";
-const ID_KEPT: &str = "an image id once recorded never changes by itself";
-const ID_BUILT: &str = "an image id is what a Job of the image has told";
+pub(super) const ID_KEPT: &str = "an image id once recorded never changes by itself";
+pub(super) const ID_BUILT: &str = "an image id is what a Job of the image has told";
 const NOT_IN_USE: &str = "no MachineImage in use is deleted";
 
 /// How long after an image was changed or deleted a write may still rest on it: it is read right before the write, which

@@ -1,5 +1,6 @@
-//! What must hold after every write of every run, read from the objects before and after it and from what Cluster API
-//! really has, never from what a controller says of itself.
+//! What must hold of every write of every run, read from the objects before and after it and from what Cluster API
+//! really has, never from what a controller says of itself. Of a write to a Cluster it must hold also where a webhook
+//! refuses it.
 
 mod cluster;
 pub(crate) mod end;
@@ -16,7 +17,7 @@ use serde_json::Value;
 
 use crate::world::World;
 
-/// A write that the server has accepted.
+/// A write that the server has accepted, or is about to ask the webhooks about.
 pub(crate) struct Write<'a> {
     pub(crate) at: Timestamp,
     /// The controller, or who else.
@@ -93,9 +94,15 @@ impl Witness {
             .lease_check(write)
             .and_then(|()| fields::check(world, write))
             .and_then(|()| self.images.check(world, write))
-            .and_then(|()| cluster::check(world, write, &self.images))
             .and_then(|()| self.places.check(world, write, self.terms.alone))
             .and_then(|()| needless::no_bug(write));
+        self.found(write.at, found);
+    }
+
+    /// A write was asked for, of which nothing but a webhook can be in the way any more: what must not be set must not be
+    /// asked for either, or the one who refuses it would hide it.
+    pub(crate) fn heard(&mut self, world: &World, write: &Write<'_>) {
+        let found = cluster::check(world, write, &self.images);
         self.found(write.at, found);
     }
 
@@ -138,3 +145,6 @@ pub(crate) fn holds(
 pub(crate) fn text<'a>(object: &'a Value, path: &str) -> &'a str {
     object.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Searches for histories in which an invariant does not hold: the real managers, in worlds and under faults of a seed.
 
+mod hands;
 mod play;
 mod shorten;
 mod worlds;

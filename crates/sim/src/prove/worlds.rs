@@ -8,14 +8,15 @@ use domain::object::ObjectKey;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::hands::{self, Hands};
 use crate::faults::dice::Dice;
 use crate::scenario::{Happening, Refusing, Scenario, Source, Target};
 use crate::world::clusters::Roll;
 
-const GROUP: &str = "kubernetesupgraded.dimitrikoshkin.com/v1alpha1";
+pub(super) const GROUP: &str = "kubernetesupgraded.dimitrikoshkin.com/v1alpha1";
 const CAPI: &str = "cluster.x-k8s.io/v1beta2";
-const NAMESPACE: &str = "default";
-const MINORS: (u64, u64) = (33, 37);
+pub(super) const NAMESPACE: &str = "default";
+pub(super) const MINORS: (u64, u64) = (33, 37);
 const RANGES: [&str; 4] = [">=1.33.0 <1.38.0", ">=1.34.0 <1.37.0", "v1.35.x", ">=1.36.0"];
 
 /// A world and what happens in it.
@@ -32,7 +33,7 @@ pub(crate) struct Case {
 }
 
 /// When something happens (in minutes), by whom, and what.
-type Moment = (u64, &'static str, Happening);
+pub(super) type Moment = (u64, &'static str, Happening);
 
 /// The world of a seed, of whose troubles only those stay that are named, if any are.
 pub(crate) fn of(seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
@@ -63,8 +64,14 @@ pub(crate) fn of(seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
         scenario.releases.push((scenario.start, format!("v1.{minor}.0").into()));
     }
     let mut troubles = Vec::new();
-    for place in 0..world.dice.count(0, 7) {
-        let (what, moments) = world.trouble();
+    let several = world.dice.count(0, 7);
+    let mut all: Vec<(String, Vec<Moment>)> = (0..several).map(|_| world.trouble()).collect();
+    let losing = u32::try_from(world.dice.within(0, 4).saturating_sub(1)).unwrap_or_default();
+    if let Some(Hands { image, what, moments }) = hands::of(seed, minutes, scenario.build, &world.images) {
+        scenario.objects.push(image);
+        all.push((what.to_owned(), moments));
+    }
+    for (place, (what, moments)) in all.into_iter().enumerate() {
         if only.is_some_and(|only| !only.contains(&place)) {
             continue;
         }
@@ -73,7 +80,6 @@ pub(crate) fn of(seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
             scenario.events.push((later(scenario.start, at), actor.into(), happening));
         }
     }
-    let losing = u32::try_from(world.dice.within(0, 4).saturating_sub(1)).unwrap_or_default();
     Case { scenario, troubles, eventful: Duration::from_secs(60 * minutes), elected, losing }
 }
 
@@ -91,7 +97,7 @@ fn later(start: Timestamp, minutes: u64) -> Timestamp {
     start.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(start)
 }
 
-fn object(api_version: &str, kind: &str, name: &str, spec: Value) -> Value {
+pub(super) fn object(api_version: &str, kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": api_version, "kind": kind,
         "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec})
 }

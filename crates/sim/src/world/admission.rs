@@ -18,6 +18,7 @@ impl World {
         before: Option<&Value>,
         after: &mut Value,
     ) -> Result<(), Refused> {
+        self.asked_for(actor, id, key, before, after);
         let resource = self.catalogue.get(id);
         let is_cluster = *resource.group == *cluster::KIND.group && *resource.kind == *cluster::KIND.kind;
         if is_cluster && self.webhooks {

@@ -290,6 +290,22 @@ impl World {
         self.witness = Some(witness);
     }
 
+    /// Shows the same what is asked for, before any webhook is.
+    pub(crate) fn asked_for(
+        &mut self,
+        actor: &str,
+        id: Id,
+        key: &ObjectKey,
+        before: Option<&Value>,
+        after: &Value,
+    ) {
+        let Some(mut witness) = self.witness.take() else { return };
+        let kind = self.catalogue.get(id).kind.clone();
+        let (at, process) = (self.now(), self.speaker);
+        witness.heard(self, &Write { at, actor, process, kind: &kind, key, before, after: Some(after) });
+        self.witness = Some(witness);
+    }
+
     /// The same of a write that was accepted and has changed nothing.
     pub(crate) fn unchanged(&mut self, actor: &str, id: Id, key: &ObjectKey) {
         let (now, process) = (self.now(), self.speaker);
