@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -131,10 +132,12 @@ pub struct Meta {
     pub created: Option<Timestamp>,
     /// A deletionTimestamp is set.
     pub deleting: bool,
+    /// Of labels, annotations and owners, which no generation counts.
+    pub digest: u64,
 }
 
 /// An entry of `metadata.ownerReferences`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OwnerReference {
     /// `group/version` of the owner.
@@ -198,6 +201,11 @@ impl WireMeta {
             generation: self.generation,
             created: self.creation_timestamp,
             deleting: self.deletion_timestamp.is_some(),
+            digest: {
+                let mut hasher = DefaultHasher::new();
+                (&self.labels, &self.annotations, &self.owner_references).hash(&mut hasher);
+                hasher.finish()
+            },
         }
     }
 

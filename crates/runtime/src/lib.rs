@@ -19,6 +19,7 @@ pub mod metrics;
 mod queue;
 pub mod request;
 pub mod room;
+mod row;
 pub mod rules;
 pub mod status;
 pub mod store;

@@ -42,6 +42,16 @@ pub(crate) enum Ended {
     },
 }
 
+impl Ended {
+    /// The same, but looked at again at this time at the latest. After a failure the delay stays.
+    pub(crate) fn or_at(self, time: Timestamp) -> Self {
+        match self {
+            Self::Well(due) => Self::Well(Some(due.map_or(time, |due| due.min(time)))),
+            badly @ Self::Badly { .. } => badly,
+        }
+    }
+}
+
 /// Items waiting to be looked at. No item is given out twice at a time.
 #[derive(Default)]
 pub(crate) struct Queue {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::object::{Kind, ObjectKey, ResourceVersion, Row, WireMeta, api_version};
+use domain::object::{Kind, ObjectKey, ResourceVersion, Row, api_version};
 use http::{Method, Request, header};
 use kube::Client;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::answer::Refusal;
 use crate::clock::Clock;
+use crate::row;
 
 /// How long a read may take from first byte to last.
 const READ_LIMIT: Duration = Duration::from_secs(45);
@@ -239,23 +240,16 @@ struct ListMeta {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
-    // Where it went wrong, not what stood there: the error itself would quote it.
-    serde_json::from_str(text).map_err(|error| {
-        Refusal::Other(format!("cannot read the answer at line {} column {}", error.line(), error.column()))
-    })
+    serde_json::from_str(text).map_err(unreadable)
 }
 
-/// The row of an object's JSON; one whose body does not parse gives the row that says so.
-pub(crate) fn row<R: Row>(text: &str) -> Result<R, Refusal> {
-    #[derive(serde::Deserialize)]
-    struct Envelope {
-        metadata: WireMeta,
-    }
-    let meta = parse::<Envelope>(text)?.metadata;
-    Ok(match serde_json::from_str::<R::Wire>(text) {
-        Ok(wire) => R::from_wire(&meta, wire),
-        Err(error) => R::malformed(&meta, &error.to_string()),
-    })
+fn row<R: Row>(text: &str) -> Result<R, Refusal> {
+    row::of(text).map_err(unreadable)
+}
+
+/// Where it went wrong, not what stood there: the error itself would quote it.
+fn unreadable(error: serde_json::Error) -> Refusal {
+    Refusal::Other(format!("cannot read the answer at line {} column {}", error.line(), error.column()))
 }
 
 /// An object as the watch hands it over: its row, and the little that kube's watcher needs.

@@ -252,7 +252,6 @@ fn an_object_that_does_not_parse_is_reported_on_itself_and_stops_no_watch() {
     assert_eq!(journal.matching("/widgets/good/status").len(), 1);
 }
 
-/// The words that every set of reasons has, for what any request can meet.
 #[test]
 fn what_somebody_has_changed_right_before_a_status_is_looked_at() {
     let journal = run(Script::new().widget("a").breaks("a"), WidgetRoom, MINUTE);
@@ -260,6 +259,7 @@ fn what_somebody_has_changed_right_before_a_status_is_looked_at() {
     assert_eq!(statuses.len(), 2, "the answer to the first brings the change: {:#?}", journal.lines);
 }
 
+/// The words that every set of reasons has, for what any request can meet.
 #[test]
 fn every_trouble_of_a_request_is_told_in_its_word() {
     let left = "failed calling webhook \"mmachineimage.kb.io\": no endpoints available";

@@ -55,6 +55,9 @@ const FOUND: &[(u64, &str)] = &[
     (113, "the same, where it could not be noted what had been set"),
     (326, "the same, where the answer to the write was lost, and the next one was answered with a conflict"),
     (356, "the same, where the status of the hop before had counted it"),
+    (467, "two managers without a lease wrote over each other's status at the pace of the network"),
+    (924, "a leader whose clock was set slept on when its lease was good again"),
+    (3603, "a minor of which nobody could tell whether it is there was looked for after an interval alone"),
     (1750, "what somebody changed right before a status was written was not looked at"),
 ];
 

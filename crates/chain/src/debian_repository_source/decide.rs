@@ -143,7 +143,7 @@ fn trouble(observed: &Observed, part: Part, probe: bool, now: Timestamp) -> Opti
 
 /// A minor above all that were ever seen is not yet there. It is asked for only after another has answered well. Who has
 /// credentials is told by 401 and 403 that they do not count.
-fn is_not_yet(observed: &Observed, error: &FetchError) -> bool {
+pub(super) fn is_not_yet(observed: &Observed, error: &FetchError) -> bool {
     match error {
         FetchError::NotFound { .. } => true,
         FetchError::Forbidden { status } => *status == 403 && observed.target.secret.is_none(),

@@ -9,7 +9,7 @@ use sources::{Access, FetchError, Trust, Validators};
 
 use super::access::Value;
 use super::apply::{Fetch, Read, Step};
-use super::decide::Policy;
+use super::decide::{Policy, is_not_yet};
 use super::memory::{Failure, LastFetch, Round};
 use super::observe::Observed;
 use super::target::{MOST_MINORS, Part, Parts, Use};
@@ -48,16 +48,22 @@ impl Schedule<'_> {
         }
         let waits = self.parts.known.iter().filter_map(|part| Some((*part, self.due(*part)?)));
         let waits: Vec<(Part, Timestamp)> = waits.collect();
-        let Some(first) = waits.iter().map(|(_, due)| *due).min() else { return Next::Never };
+        let has_failed = |part: &Part| self.last(*part).is_some_and(|last| last.failure.is_some());
+        // The one above all others is looked for after one that answers.
+        let good = self.parts.known.iter().rev().find(|part| !has_failed(part));
+        let probe = self.parts.probe.filter(|_| good.is_some()).and_then(|probe| self.due_again(probe));
+        let Some(first) = waits.iter().map(|(_, due)| *due).chain(probe).min() else { return Next::Never };
         let first = self.denied_until().map_or(first, |until| first.max(until));
         if first > self.now {
             return Next::At(first);
         }
         let along = after(self.now, self.interval() / TOGETHER);
-        let has_failed = |part: &Part| self.last(*part).is_some_and(|last| last.failure.is_some());
         let is_due =
             |(part, due): &(Part, Timestamp)| *due <= self.now || (*due <= along && !has_failed(part));
-        let rest = waits.into_iter().filter(is_due).map(|(part, _)| part).collect();
+        let mut rest: Vec<Part> = waits.into_iter().filter(is_due).map(|(part, _)| part).collect();
+        if rest.is_empty() {
+            rest.extend(good);
+        }
         self.step(Round { started: self.now, rest, read: 0, unconditional: false }, None)
     }
 
@@ -84,7 +90,9 @@ impl Schedule<'_> {
         let is_good = |last: &LastFetch| last.round == round.started && last.failure.is_none();
         let not_yet = self.last(probe).is_none_or(|last| {
             let again = self.interval().saturating_sub(self.interval() / TOGETHER);
-            last.round < round.started && (round.unconditional || after(last.round, again) <= round.started)
+            let is_due = after(last.round, again) <= round.started
+                || self.due_again(probe).is_some_and(|due| due <= round.started);
+            last.round < round.started && (round.unconditional || is_due)
         });
         let good = self.parts.known.iter().any(|part| self.last(*part).is_some_and(is_good));
         (good && not_yet).then(|| {
@@ -101,6 +109,15 @@ impl Schedule<'_> {
             Some(Failure::Fetch(FetchError::InvalidUrl { .. })) => None,
             Some(failure) => Some(self.spread(last.at, self.backoff(last.failures), wish(failure))),
         }
+    }
+
+    /// When the minor above all others is looked for again before the interval is over, where it cannot be told whether it is
+    /// there. How often it was not there before does not count.
+    fn due_again(&self, probe: Part) -> Option<Timestamp> {
+        let last = self.last(probe)?;
+        let failure = last.failure.as_ref()?;
+        let told = matches!(failure, Failure::Fetch(error) if is_not_yet(self.observed, error));
+        (!told).then(|| self.spread(last.at, self.policy.longest_retry, wish(failure)))
     }
 
     /// When an object that could not be read is read again.

@@ -3,6 +3,7 @@
 //! With one seed, a simulated clock and one thread, it makes the same requests in the same order in every run.
 
 pub(crate) mod core;
+mod pace;
 mod pass;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,8 @@ const BURST: usize = 256;
 const GRACE: Duration = Duration::from_secs(3);
 /// The loop shows that it is alive at least this often.
 const BEAT: Duration = Duration::from_secs(10);
+/// How often a leader that may not act looks whether it may.
+const RENEWED: Duration = Duration::from_secs(2);
 /// When a loop wakes whose heartbeat nobody checks.
 const IDLE: Timestamp = Timestamp::MAX;
 
@@ -153,8 +156,11 @@ impl Engine {
                 self.deps.metrics.queue_depth(room.name(), self.core.queue.depth(index));
             }
             let due = self.core.queue.next_due().filter(|_| acting);
+            // A lease that is renewed in time, and whose deadline a clock that was set has passed, is good again with the next
+            // renewal; nobody tells of it.
+            let renewed = (!acting && *leading.borrow()).then(|| crate::clock::after(now, RENEWED));
             let beat = if self.deps.heartbeat.is_watched() { crate::clock::after(now, BEAT) } else { IDLE };
-            let wake = due.map_or(beat, |due| due.min(beat));
+            let wake = due.into_iter().chain(renewed).fold(beat, Timestamp::min);
             let clock = self.core.clock.clone();
             tokio::select! {
                 biased;

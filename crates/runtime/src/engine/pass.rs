@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::core::Core;
+use super::pace::Pace;
 use crate::answer::Refusal;
 use crate::events;
 use crate::metrics::{Metrics, Outcome};
@@ -56,6 +57,7 @@ pub(crate) struct Holder<R: Room> {
     rounds: BTreeMap<ObjectKey, u32>,
     /// Shared reads that are under way, by their words, with the passes that wait for their answers.
     reads: BTreeMap<String, Vec<oneshot::Sender<()>>>,
+    pace: Pace,
 }
 
 /// What an errand brings back.
@@ -76,16 +78,17 @@ enum Came<R: Room> {
     },
 }
 
-/// Of an object, what a status does not change.
+/// Of an object, what a write of its status leaves as it is.
 #[derive(PartialEq)]
 struct Seen {
     generation: i64,
+    metadata: u64,
     deleting: bool,
 }
 
 impl Seen {
     fn of(meta: &Meta) -> Self {
-        Self { generation: meta.generation, deleting: meta.deleting }
+        Self { generation: meta.generation, metadata: meta.digest, deleting: meta.deleting }
     }
 }
 
@@ -102,6 +105,7 @@ impl<R: Room> Holder<R> {
             reasons: BTreeMap::new(),
             rounds: BTreeMap::new(),
             reads: BTreeMap::new(),
+            pace: Pace::default(),
         }
     }
 
@@ -245,6 +249,10 @@ impl<R: Room> Holder<R> {
         };
         // The uid refuses the write where the object was replaced by a namesake.
         let body = json!({"metadata": {"uid": row.meta().uid}, "status": status});
+        if let Some(free) = self.pace.write(&item.key, core.clock.now()) {
+            let (ended, outcome) = over;
+            return self.over(item, ended.or_at(free), outcome);
+        }
         let seen = Seen::of(row.meta());
         let (shell, key) = (self.shell.clone(), item.key.clone());
         Next::Errand(Box::pin(async move {
@@ -281,6 +289,7 @@ impl<R: Room> Holder<R> {
 
     fn forget(&mut self, core: &mut Core, item: &Item) -> Next {
         self.memory.remove(&item.key);
+        self.pace.forget(&item.key);
         if let Some(old) = self.reasons.remove(&item.key) {
             self.metrics.reason_changed(R::NAME, Some(old), None);
         }

@@ -16,6 +16,7 @@ use super::{Broken, holds, text};
 use crate::world::World;
 
 pub(super) const CONVERGES: &str = "everything converges once faults stop";
+pub(super) const GOES_ON: &str = "nobody answers another without end";
 pub(super) const BOUNDED: &str = "converging takes a bounded number of requests";
 const TRUE: &str = "every object says what is true";
 
@@ -26,7 +27,10 @@ const QUIET_STALLED: SignedDuration = SignedDuration::from_hours(2);
 /// How long it may take until then.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(16);
 
-/// What is asked for after the last fault.
+/// The most requests in one instant. Where answers take no time, those who answer each other without end do it in one.
+const AT_ONCE: u64 = 5_000;
+
+/// What is asked for after the last fault, and in one instant.
 #[derive(Debug)]
 pub(crate) struct Asked {
     until: Timestamp,
@@ -34,15 +38,19 @@ pub(crate) struct Asked {
     counts: BTreeMap<String, u64>,
     /// The last few, for whoever wants to know who gives no rest.
     lately: Vec<(Timestamp, String)>,
+    instant: Timestamp,
+    at_once: u64,
 }
 
 impl Asked {
     pub(super) fn new(until: Timestamp) -> Self {
-        Self { until, last: until, counts: BTreeMap::new(), lately: Vec::new() }
+        Self { until, last: until, counts: BTreeMap::new(), lately: Vec::new(), instant: until, at_once: 0 }
     }
 
     /// Somebody asked for something.
     pub(crate) fn note(&mut self, now: Timestamp, verb: &str, resource: &str) {
+        self.at_once = if now == self.instant { self.at_once + 1 } else { 1 };
+        self.instant = now;
         // Watches are renewed, leases too; a repository has no watch, and neither has what retention looks through.
         let polled = matches!(verb, "watch" | "lease" | "fetch") || is_poll(verb, resource);
         if now < self.until || polled {
@@ -59,6 +67,11 @@ impl Asked {
     /// How many requests there were.
     pub(crate) fn count(&self) -> u64 {
         self.counts.values().sum()
+    }
+
+    /// Time goes on.
+    pub(super) fn go_on(&self) -> Result<(), Broken> {
+        holds(self.at_once <= AT_ONCE, GOES_ON, || format!("more than {AT_ONCE} requests in one instant"))
     }
 
     /// Whether a run is over: nobody has asked for anything for long, or for too long somebody has.

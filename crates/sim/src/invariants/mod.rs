@@ -113,6 +113,14 @@ impl Witness {
         }
     }
 
+    /// Something was asked for. Tells whether the run is over, as something was violated.
+    pub(crate) fn asked_for(&mut self, now: Timestamp, verb: &str, resource: &str) -> bool {
+        self.asked.note(now, verb, resource);
+        let found = self.asked.go_on();
+        self.found(now, found);
+        self.violation.is_some()
+    }
+
     fn lease_check(&mut self, write: &Write<'_>) -> Result<(), Broken> {
         if self.terms.elected { self.lease.check(write) } else { Ok(()) }
     }

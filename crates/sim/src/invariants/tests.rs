@@ -178,6 +178,21 @@ async fn a_syncer_makes_one_image_of_a_version() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_no_end_in_one_instant_ends_the_run() {
+    let world = world().await;
+    let mut asked = end::Asked::new(world.now());
+    for _ in 0..5_000 {
+        asked.note(world.now(), "patch", "plans");
+    }
+    assert_eq!(asked.go_on(), Ok(()));
+    asked.note(world.now(), "patch", "plans");
+    assert_eq!(asked.go_on().map_err(|it| it.invariant), Err(end::GOES_ON));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    asked.note(world.now(), "patch", "plans");
+    assert_eq!(asked.go_on(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn converging_is_bounded_and_ends() {
     let world = world().await;
     let over = |asked: &end::Asked, bound| {

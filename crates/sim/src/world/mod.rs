@@ -339,8 +339,10 @@ impl World {
     /// Takes a request into the journal.
     pub(crate) fn journal(&mut self, verb: &str, resource: &str, path: &str, body: &[u8]) {
         let now = self.now();
-        if let Some(witness) = &mut self.witness {
-            witness.asked.note(now, verb, resource);
+        if let Some(witness) = &mut self.witness
+            && witness.asked_for(now, verb, resource)
+        {
+            self.wake.notify_one();
         }
         (now.as_millisecond(), verb, path, body).hash(&mut self.digest);
         match self.requests.get_mut(&format!("{verb} {resource}")) {

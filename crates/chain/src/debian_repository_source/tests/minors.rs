@@ -149,6 +149,18 @@ fn only_not_there_means_not_yet() {
         let (_, decided) = story.run(at(70));
         assert!(decided.starts_with(&format!("failed: {reason} - 1.37: ")), "{decided}");
     }
+    // Where the interval is long it is looked for again before, behind a minor that answers.
+    let mut story = Story::new(json!({"url": EVERY, "fromMinor": "1.35", "interval": "1h"}));
+    story.serve("1.35", good(&["v1.35.0"])).serve("1.36", good(&["v1.36.0"]));
+    story.serve("1.37", Err(FetchError::Timeout));
+    let (_, decided) = story.run(at(0));
+    assert!(decided.starts_with("failed: RepositoryTimeout - 1.37: "), "{decided}");
+    story.run(at(299));
+    assert_eq!(story.asked, Vec::<String>::new());
+    story.serve("1.36", Ok(Fetched::NotModified)).serve("1.37", forbidden());
+    let (_, decided) = story.run(at(331));
+    assert_eq!(story.asked, [format!("{} if it changed", asked("1.36")), asked("1.37")]);
+    assert!(decided.starts_with("done"), "{decided}");
     // A repository that shows an index without a version, or one of other minors, for whatever it is asked.
     for outcome in [nothing(Index::default()), good(&["v1.36.0"])] {
         let mut story = three();
