@@ -76,6 +76,7 @@ const OTHER_WORDS: &[&str] = &[
     // Cluster API's and Flux's.
     "IfNotPresent",
     "RollingOut",
+    "TopologyReconciled",
 ];
 
 /// Every reason, with the word for done.
