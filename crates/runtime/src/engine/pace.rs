@@ -2,10 +2,8 @@
 //! manager that was cut off from its lease or another operator, both would otherwise answer each other at the pace of the
 //! network, for ever.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::object::ObjectKey;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::after;
@@ -15,15 +13,15 @@ const EACH: Duration = Duration::from_secs(6);
 /// So many at once, after a rest of as many times [`EACH`].
 const BURST: u32 = 10;
 
-/// The pace of each object (GCRA): when the writes that there were would be over, had they kept the pace.
+/// The pace of one object (GCRA): when the writes that there were would be over, had they kept it.
 #[derive(Default)]
-pub(super) struct Pace(BTreeMap<ObjectKey, Timestamp>);
+pub(super) struct Pace(Option<Timestamp>);
 
 impl Pace {
     /// Until when a write waits; nothing where it may be sent now, which then counts.
-    pub(super) fn write(&mut self, key: &ObjectKey, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn write(&mut self, now: Timestamp) -> Option<Timestamp> {
         let burst = SignedDuration::try_from(EACH * BURST).unwrap_or_default();
-        let over = self.0.get(key).copied().unwrap_or(now).max(now);
+        let over = self.0.unwrap_or(now).max(now);
         // Further away than it can be, unless the clock was set back.
         let over = if over.duration_since(now) > burst { now } else { over };
         let next = after(over, EACH);
@@ -31,13 +29,8 @@ impl Pace {
         if free > now {
             return Some(free);
         }
-        self.0.insert(key.clone(), next);
+        self.0 = Some(next);
         None
-    }
-
-    /// The object is gone.
-    pub(super) fn forget(&mut self, key: &ObjectKey) {
-        self.0.remove(key);
     }
 }
 
@@ -51,10 +44,9 @@ mod tests {
 
     /// Writes at every chance from one second to another; when they were sent.
     fn written(pace: &mut Pace, seconds: std::ops::Range<i64>) -> Vec<i64> {
-        let key = ObjectKey::new("ns", "a");
         let mut sent = Vec::new();
         for second in seconds {
-            while pace.write(&key, at(second)).is_none() {
+            while pace.write(at(second)).is_none() {
                 sent.push(second);
             }
         }
@@ -66,17 +58,14 @@ mod tests {
         let mut pace = Pace::default();
         let sent = written(&mut pace, 0..25);
         assert_eq!(sent, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 12, 18, 24]);
-        assert_eq!(pace.write(&ObjectKey::new("ns", "a"), at(25)), Some(at(30)));
-        assert_eq!(pace.write(&ObjectKey::new("ns", "b"), at(25)), None, "each object has its own");
+        assert_eq!(pace.write(at(25)), Some(at(30)));
         assert_eq!(written(&mut pace, 1_000..1_001).len(), 10, "after a rest");
     }
 
     #[test]
-    fn a_clock_that_is_set_back_and_an_object_that_is_gone_begin_anew() {
+    fn a_clock_that_is_set_back_begins_anew() {
         let mut pace = Pace::default();
         assert_eq!(written(&mut pace, 1_000..1_001).len(), 10);
-        assert_eq!(written(&mut pace, 400..401).len(), 10);
-        pace.forget(&ObjectKey::new("ns", "a"));
         assert_eq!(written(&mut pace, 400..401).len(), 10);
     }
 }

@@ -51,13 +51,25 @@ pub(crate) struct Holder<R: Room> {
     metrics: Metrics,
     instance: Box<str>,
     dry_run: bool,
-    memory: BTreeMap<ObjectKey, R::Memory>,
+    kept: BTreeMap<ObjectKey, Kept<R>>,
     shared: R::Shared,
-    reasons: BTreeMap<ObjectKey, &'static str>,
     rounds: BTreeMap<ObjectKey, u32>,
     /// Shared reads that are under way, by their words, with the passes that wait for their answers.
     reads: BTreeMap<String, Vec<oneshot::Sender<()>>>,
+}
+
+/// What is kept of an object between its passes.
+struct Kept<R: Room> {
+    memory: R::Memory,
+    /// The word of what it waits for.
+    reason: Option<&'static str>,
     pace: Pace,
+}
+
+impl<R: Room> Default for Kept<R> {
+    fn default() -> Self {
+        Self { memory: R::Memory::default(), reason: None, pace: Pace::default() }
+    }
 }
 
 /// What an errand brings back.
@@ -100,12 +112,10 @@ impl<R: Room> Holder<R> {
             metrics,
             instance,
             dry_run,
-            memory: BTreeMap::new(),
+            kept: BTreeMap::new(),
             shared: R::Shared::default(),
-            reasons: BTreeMap::new(),
             rounds: BTreeMap::new(),
             reads: BTreeMap::new(),
-            pace: Pace::default(),
         }
     }
 
@@ -114,7 +124,7 @@ impl<R: Room> Holder<R> {
         let Some(row) = core.store.snapshot().get::<R::Row>(&item.key) else {
             return self.forget(core, item);
         };
-        let memory = self.memory.entry(item.key.clone()).or_default();
+        let memory = &mut self.kept.entry(item.key.clone()).or_default().memory;
         let (room, recall) = (&self.room, Recall { memory, shared: &mut self.shared });
         let observed =
             match catch_unwind(AssertUnwindSafe(|| room.observe(core.store.snapshot(), row, recall, now))) {
@@ -212,7 +222,7 @@ impl<R: Room> Holder<R> {
         let Some(row) = core.store.snapshot().get::<R::Row>(&item.key) else {
             return self.forget(core, item);
         };
-        let memory = self.memory.entry(item.key.clone()).or_default();
+        let memory = &mut self.kept.entry(item.key.clone()).or_default().memory;
         let recall = Recall { memory, shared: &mut self.shared };
         let observed = self.room.observe(core.store.snapshot(), row, recall, now);
         let because = Because::new(R::Reason::of_trouble(trouble), format!("cannot {step}: {refusal}"));
@@ -228,13 +238,10 @@ impl<R: Room> Holder<R> {
         over: (Ended, Outcome),
     ) -> Next {
         let new = verdict.then.because().map(|because| because.reason.name());
-        let old = self.reasons.get(&item.key).copied();
+        let kept = self.kept.entry(item.key.clone()).or_default();
+        let old = std::mem::replace(&mut kept.reason, new);
         if old != new {
             self.metrics.reason_changed(R::NAME, old, new);
-            match new {
-                Some(new) => self.reasons.insert(item.key.clone(), new),
-                None => self.reasons.remove(&item.key),
-            };
         }
         let (room, now) = (&self.room, core.clock.now());
         let report = catch_unwind(AssertUnwindSafe(|| room.report(observed, verdict, now)));
@@ -249,7 +256,8 @@ impl<R: Room> Holder<R> {
         };
         // The uid refuses the write where the object was replaced by a namesake.
         let body = json!({"metadata": {"uid": row.meta().uid}, "status": status});
-        if let Some(free) = self.pace.write(&item.key, core.clock.now()) {
+        let kept = self.kept.entry(item.key.clone()).or_default();
+        if let Some(free) = kept.pace.write(core.clock.now()) {
             let (ended, outcome) = over;
             return self.over(item, ended.or_at(free), outcome);
         }
@@ -267,7 +275,7 @@ impl<R: Room> Holder<R> {
         let (Some(row), false) = (row, notes.is_empty()) else { return self.over(item, over.0, over.1) };
         let regarding = ObjectRef::of(R::KIND, row.meta());
         let (shell, now, instance) = (self.shell.clone(), core.clock.now(), self.instance.clone());
-        let word = self.reasons.get(&item.key).copied();
+        let word = self.kept.get(&item.key).and_then(|kept| kept.reason);
         Next::Errand(Box::pin(async move {
             let teller = events::Teller { controller: R::NAME, instance: &instance, regarding, word };
             for note in notes {
@@ -288,9 +296,8 @@ impl<R: Room> Holder<R> {
     }
 
     fn forget(&mut self, core: &mut Core, item: &Item) -> Next {
-        self.memory.remove(&item.key);
-        self.pace.forget(&item.key);
-        if let Some(old) = self.reasons.remove(&item.key) {
+        let kept = self.kept.remove(&item.key);
+        if let Some(old) = kept.and_then(|kept| kept.reason) {
             self.metrics.reason_changed(R::NAME, Some(old), None);
         }
         core.queue.forget(item);
@@ -332,14 +339,14 @@ impl<R: Room> AnyRoom for Holder<R> {
                     effect(core);
                 }
                 if let Some(answer) = applied.answer {
-                    let memory = self.memory.entry(item.key.clone()).or_default();
+                    let memory = &mut self.kept.entry(item.key.clone()).or_default().memory;
                     let recall = Recall { memory, shared: &mut self.shared };
                     self.room.learn(recall, &step, Ok(answer), core.clock.now());
                 }
                 self.round(core, item)
             }
             Came::Step(step, Err(refusal)) => {
-                let memory = self.memory.entry(item.key.clone()).or_default();
+                let memory = &mut self.kept.entry(item.key.clone()).or_default().memory;
                 let recall = Recall { memory, shared: &mut self.shared };
                 if self.room.learn(recall, &step, Err(&refusal), core.clock.now()) {
                     self.round(core, item)
