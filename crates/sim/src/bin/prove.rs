@@ -95,6 +95,9 @@ fn many(arguments: &Arguments) -> ExitCode {
             let each = per_second(done, begun.elapsed());
             // Whoever has closed the terminal does not read it.
             let _ = write!(std::io::stderr(), "\r{done} of {runs} runs, {each} a second ");
+        } else if !progress && done % 10_000 == 0 {
+            let each = per_second(done, begun.elapsed());
+            let _ = writeln!(std::io::stderr(), "{done} of {runs} runs, {each} a second");
         }
     });
     if progress {
