@@ -117,7 +117,9 @@ impl Schedule<'_> {
         let last = self.last(probe)?;
         let failure = last.failure.as_ref()?;
         let told = matches!(failure, Failure::Fetch(error) if is_not_yet(self.observed, error));
-        (!told).then(|| self.spread(last.at, self.policy.longest_retry, wish(failure)))
+        // A clock that is set back while it is read makes the round end before it began.
+        let ended = last.at.max(last.round);
+        (!told).then(|| self.spread(ended, self.policy.longest_retry, wish(failure)))
     }
 
     /// When an object that could not be read is read again.
