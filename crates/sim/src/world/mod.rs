@@ -283,10 +283,21 @@ impl World {
         before: Option<&Value>,
         after: Option<&Value>,
     ) {
+        self.show(actor, id, key, (before, after), Witness::saw);
+    }
+
+    fn show(
+        &mut self,
+        actor: &str,
+        id: Id,
+        key: &ObjectKey,
+        (before, after): (Option<&Value>, Option<&Value>),
+        to: fn(&mut Witness, &Self, &Write<'_>),
+    ) {
         let Some(mut witness) = self.witness.take() else { return };
         let kind = self.catalogue.get(id).kind.clone();
         let (at, process) = (self.now(), self.speaker);
-        witness.saw(self, &Write { at, actor, process, kind: &kind, key, before, after });
+        to(&mut witness, self, &Write { at, actor, process, kind: &kind, key, before, after });
         self.witness = Some(witness);
     }
 
@@ -299,11 +310,7 @@ impl World {
         before: Option<&Value>,
         after: &Value,
     ) {
-        let Some(mut witness) = self.witness.take() else { return };
-        let kind = self.catalogue.get(id).kind.clone();
-        let (at, process) = (self.now(), self.speaker);
-        witness.heard(self, &Write { at, actor, process, kind: &kind, key, before, after: Some(after) });
-        self.witness = Some(witness);
+        self.show(actor, id, key, (before, Some(after)), Witness::heard);
     }
 
     /// The same of a write that was accepted and has changed nothing.
