@@ -129,8 +129,11 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
         }
         Step::ReadTemplate { image } => {
             let live: Live = shell.get(&Place::of(KIND), &image.key).await?;
+            let Meta { uid, generation, resource_version, .. } = live.metadata.meta();
             let template = TemplateRead {
-                resource_version: live.metadata.meta().resource_version,
+                uid,
+                generation,
+                resource_version,
                 spec: live.spec.job_template.spec,
                 lineage: lineage(&live.metadata),
             };

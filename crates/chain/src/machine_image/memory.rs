@@ -33,10 +33,14 @@ pub struct Memory {
     pub(super) refused: Option<Refused>,
 }
 
-/// What a Job is made of, of one version of the image.
+/// What a Job is made of, of one spec of the image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TemplateRead {
-    /// Of the image that was read: a row that is not of this version may have another version of Kubernetes.
+    /// Uid of the image that was read.
+    pub uid: Box<str>,
+    /// Its generation: a row of another one may have another version of Kubernetes.
+    pub generation: i64,
+    /// Its resourceVersion, which tells which of two specs is the newer.
     pub resource_version: ResourceVersion,
     /// The `PodSpec`.
     pub spec: Value,
@@ -101,6 +105,13 @@ impl Memory {
             (_, outcome) => return outcome.is_ok(),
         }
         true
+    }
+}
+
+impl TemplateRead {
+    /// Whether it is of this image, and of its spec as it is. Its status may have changed since, by our own hand too.
+    pub(super) fn is_of(&self, image: &Meta) -> bool {
+        self.uid == image.uid && self.generation == image.generation
     }
 }
 

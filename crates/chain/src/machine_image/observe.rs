@@ -73,9 +73,9 @@ pub enum Previous {
 pub enum Template {
     /// Not read.
     Unread,
-    /// Of a newer image than the row, which the watch will show.
+    /// Of a newer spec than the row's, which the watch will show.
     Ahead,
-    /// Of just this row.
+    /// Of just this spec.
     Read(TemplateRead),
 }
 
@@ -176,7 +176,7 @@ fn next(
     now: Timestamp,
 ) -> Next {
     let version = image.meta.resource_version;
-    memory.template.take_if(|template| template.resource_version < version);
+    memory.template.take_if(|template| !template.is_of(&image.meta) && template.resource_version <= version);
     memory.refused.take_if(|refused| !refused.holds(&image.meta, now));
     let name = wanted.name(image);
     let (attempt, not_before, previous) = match wanted {
@@ -192,8 +192,8 @@ fn next(
         previous,
         template: match &memory.template {
             None => Template::Unread,
-            Some(template) if template.resource_version > version => Template::Ahead,
-            Some(template) => Template::Read(template.clone()),
+            Some(template) if template.is_of(&image.meta) => Template::Read(template.clone()),
+            Some(_) => Template::Ahead,
         },
         refused: memory.refused.clone(),
         name,

@@ -102,12 +102,14 @@ pub(crate) fn of_image(
         Step::ReadTemplate { image } => {
             let schema = &schema::of("MachineImage")["properties"]["spec"]["properties"]["jobTemplate"];
             let spec = schema::value(&schema["properties"]["spec"], "spec", choices, false);
-            let version = image.resource_version.0 + choices.one(&[0, 0, 0, 1]);
+            let resource_version = ResourceVersion(image.resource_version.0 + choices.one(&[0, 0, 0, 1]));
+            let generation = image.generation + choices.one(&[0, 0, 0, 1]);
             let lineage: BTreeMap<_, _> =
                 some(choices, |choices| (choices.text("key").into(), choices.word(ANY).into()))
                     .into_iter()
                     .collect();
-            Answer::Template(TemplateRead { resource_version: ResourceVersion(version), spec, lineage })
+            let uid = image.uid.clone();
+            Answer::Template(TemplateRead { uid, generation, resource_version, spec, lineage })
         }
         Step::ReadJobs { .. } => Answer::Jobs(choices.once_in(2).then(|| choices.text("name").into())),
         Step::ReadPods { job } => Answer::Pods(some(choices, |choices| {

@@ -108,7 +108,7 @@ impl<R: Room> Run<'_, R> {
             let Some(step) = verdict.steps.first() else { return ((observed, verdict), None) };
             let outcome = (self.answers)(step, self.store.snapshot(), &mut self.world.script);
             if step.writes() {
-                self.room.reserve(&mut self.shared, &observed, step, now);
+                self.room.reserve(&mut self.shared, &observed, step);
             }
             let memory = self.memories.get_mut(key).unwrap();
             let recall = Recall { memory, shared: &mut self.shared };

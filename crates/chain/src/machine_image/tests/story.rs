@@ -109,13 +109,15 @@ impl World {
                 );
                 merge(&mut self.image, &recording(image, id, *let_go));
             }
-            Step::ReadTemplate { .. } => {
+            Step::ReadTemplate { image } => {
                 let resource_version = domain::object::ResourceVersion(self.version);
                 let spec = self.image["spec"]["jobTemplate"]["spec"].clone();
                 return Ok(Some(Answer::Template(TemplateRead {
+                    uid: image.uid.clone(),
+                    generation: image.generation,
                     resource_version,
                     spec,
-                    ..TemplateRead::default()
+                    lineage: std::collections::BTreeMap::new(),
                 })));
             }
             Step::ReadJobs { seen, .. } => {

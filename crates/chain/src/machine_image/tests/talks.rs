@@ -22,7 +22,8 @@ fn meta() -> Meta {
 
 fn live() -> Value {
     json!({
-        "metadata": {"namespace": "ns", "name": "image", "uid": "uid-1", "resourceVersion": "8", "managedFields": [{}],
+        "metadata": {"namespace": "ns", "name": "image", "uid": "uid-1", "resourceVersion": "8", "generation": 2,
+            "managedFields": [{}],
             "annotations": {"kubernetesupgraded.dimitrikoshkin.com/package": "kubeadm 1.27.6-1.1", "note": "mine"}},
         "spec": {"version": "v1.27.6", "jobTemplate": {"spec": {"containers": [{"name": "build", "new": 1}]}}},
     })
@@ -34,6 +35,8 @@ const IMAGE: &str = "/apis/kubernetesupgraded.dimitrikoshkin.com/v1alpha1/namesp
 async fn the_template_is_read_raw_with_its_version() {
     let (answer, sent) = talk(Step::ReadTemplate { image: meta() }, live()).await;
     let expected = TemplateRead {
+        uid: "uid-1".into(),
+        generation: 2,
         resource_version: ResourceVersion(8),
         spec: json!({"containers": [{"name": "build", "new": 1}]}),
         lineage: [("kubernetesupgraded.dimitrikoshkin.com/package".into(), "kubeadm 1.27.6-1.1".into())]
