@@ -1,6 +1,7 @@
 //! A whole manager on a scripted API server: ready without the lease, released at a stop, kept at a kill.
 
 use std::ffi::OsString;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ impl Repository for NoRepository {
 struct Server {
     lease: Arc<Mutex<Option<Value>>>,
     writes: Arc<Mutex<Vec<String>>>,
+    /// First lists of plans, of which there is one a process, and one more where it takes the lease over.
+    lists: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -63,6 +66,9 @@ impl Server {
         let missing =
             || (404, json!({"kind": "Status", "code": 404, "reason": "NotFound", "message": "not found"}));
         let Ok(mut lease) = self.lease.lock() else { return missing() };
+        if path.ends_with("/plans") {
+            self.lists.fetch_add(1, Ordering::Relaxed);
+        }
         if !path.contains("/leases") {
             if method != "GET"
                 && let Ok(mut writes) = self.writes.lock()
@@ -170,6 +176,28 @@ async fn a_stop_gives_the_lease_back_and_a_kill_does_not() {
     drop(manager);
     clock.sleep(Duration::from_mins(2)).await;
     assert_eq!(server.holder().as_deref(), Some("me"));
+}
+
+/// Its watches may be behind what the last holder has written.
+#[tokio::test(start_paused = true)]
+async fn whoever_takes_the_lease_over_lists_everything_again_and_stays_ready() {
+    let server = Server::default();
+    server.hold_as("one that was killed");
+    let running = run(&server).expect("it starts");
+    assert!(comes_about(&running.clock, || running.readiness.is_ready()).await, "{}", running.readiness);
+    assert_eq!(server.lists.load(Ordering::Relaxed), 1);
+    running.manager.leadership().leading().await;
+    let again = || server.lists.load(Ordering::Relaxed) == 2 || !running.readiness.is_ready();
+    assert!(comes_about(&running.clock, again).await);
+    assert!(running.readiness.is_ready(), "{}", running.readiness);
+
+    // Nobody else has led.
+    let server = Server::default();
+    let running = run(&server).expect("it starts");
+    running.manager.leadership().leading().await;
+    assert!(comes_about(&running.clock, || running.readiness.is_ready()).await, "{}", running.readiness);
+    running.clock.sleep(Duration::from_secs(30)).await;
+    assert_eq!(server.lists.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]

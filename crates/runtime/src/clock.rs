@@ -104,6 +104,12 @@ pub fn after(time: Timestamp, duration: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// Whether `now` is less than `duration` after `time`, and not before it: how old something of the future is nobody knows, since
+/// the clock was set back.
+pub fn within(time: Timestamp, duration: Duration, now: Timestamp) -> bool {
+    time <= now && now < after(time, duration)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ mod shell;
 mod simulated;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -78,6 +78,7 @@ pub struct Leadership {
     state: watch::Receiver<State>,
     leading: watch::Receiver<bool>,
     deadline: Arc<AtomicI64>,
+    others: Arc<AtomicBool>,
     /// The writer's side, where nobody writes: without it, readers would take the lease for lost.
     _writer: Option<Arc<Standing>>,
 }
@@ -113,6 +114,11 @@ impl Leadership {
         self.leading.clone()
     }
 
+    /// Whether another process was seen to hold the lease: it may have written until this one took it over.
+    pub fn had_others(&self) -> bool {
+        self.others.load(Ordering::Acquire)
+    }
+
     /// Waits until this process leads. Never returns when it has led before and lost.
     pub async fn leading(&mut self) {
         if self.state.wait_for(|state| *state == State::Leading).await.is_err() {
@@ -135,6 +141,7 @@ struct Standing {
     state: watch::Sender<State>,
     leading: watch::Sender<bool>,
     deadline: Arc<AtomicI64>,
+    others: Arc<AtomicBool>,
 }
 
 impl Standing {
@@ -142,9 +149,15 @@ impl Standing {
         let (state, states) = watch::channel(State::Following { holder: None });
         let (leading, flags) = watch::channel(false);
         let deadline = Arc::new(AtomicI64::new(i64::MIN));
-        let leadership =
-            Leadership { state: states, leading: flags, deadline: Arc::clone(&deadline), _writer: None };
-        (Self { state, leading, deadline }, leadership)
+        let others = Arc::new(AtomicBool::new(false));
+        let leadership = Leadership {
+            state: states,
+            leading: flags,
+            deadline: Arc::clone(&deadline),
+            others: Arc::clone(&others),
+            _writer: None,
+        };
+        (Self { state, leading, deadline, others }, leadership)
     }
 
     /// Extends the time to act, counted from the wall clock at the moment the renewal was sent.
@@ -156,6 +169,9 @@ impl Standing {
     fn show(&self, state: State) -> bool {
         if state != State::Leading {
             self.deadline.store(i64::MIN, Ordering::Release);
+        }
+        if matches!(state, State::Following { holder: Some(_) }) {
+            self.others.store(true, Ordering::Release);
         }
         let leads = state == State::Leading;
         self.leading.send_if_modified(|shown| std::mem::replace(shown, leads) != leads);
@@ -191,6 +207,7 @@ mod tests {
         assert!(!leadership.may_act(after(now, Duration::from_secs(25))));
         standing.show(State::Lost(Cause::NotRenewed));
         assert!(!leadership.may_act(now));
+        assert!(!leadership.had_others());
         assert_eq!(leadership.lost().await, Cause::NotRenewed);
     }
 

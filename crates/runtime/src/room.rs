@@ -102,14 +102,8 @@ pub trait Room: Send + Sync + 'static {
 
     /// Reserves what a step that writes takes from the other objects of the room, before it is made: no other object is
     /// looked at in between.
-    fn reserve(
-        &self,
-        shared: &mut Self::Shared,
-        observed: &Self::Observed,
-        step: &Self::Step,
-        now: Timestamp,
-    ) {
-        let _ = (shared, observed, step, now);
+    fn reserve(&self, shared: &mut Self::Shared, observed: &Self::Observed, step: &Self::Step) {
+        let _ = (shared, observed, step);
     }
 
     /// Makes the request of a step.

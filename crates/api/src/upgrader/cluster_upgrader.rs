@@ -218,6 +218,13 @@ pub struct UpgraderRow {
     pub status: Written<Status>,
 }
 
+impl Reason {
+    /// Whether machines of the Cluster move, or may move, while this is waited for.
+    pub fn is_moving(self) -> bool {
+        MOVING.contains(&self)
+    }
+}
+
 impl UpgraderRow {
     /// What it waits for, by its status.
     pub fn waits_for(&self, reason: Reason) -> bool {

@@ -1,106 +1,29 @@
 //! Which Clusters may start now: what one upgrader cannot decide alone.
 //!
-//! Reservations hold from right before a write until the upgrader's own status counts its Cluster as rolling, so that two
-//! upgraders that are looked at in one moment do not take the same place. They are lost with the process; so the next one
-//! watches each Cluster for the 15 s of a hold before that may take a place, and has by then looked at all of them.
+//! A place is taken by each Cluster that its upgrader's status tells to roll, and by each that the process itself knows to
+//! roll before a status tells it ([`Fleet`]): from right before a write, so that two upgraders that are looked at in one
+//! moment do not take the same place, and where a process was killed before it could tell. Before the first Cluster of a
+//! plan may start, all of them are looked at once.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use api::capi::cluster::{self, ClusterRow};
-use api::upgrader::cluster_upgrader::{ROLLING_INDEX, Reason, STALLED, STALLED_INDEX, UpgraderRow};
-use api::upgrader::machine_image::MachineImageRow;
+use api::upgrader::cluster_upgrader::{
+    PLAN_INDEX, ROLLING_INDEX, Reason, STALLED, STALLED_INDEX, UpgraderRow,
+};
 use api::upgrader::plan::{self, PlanRow};
-use domain::object::{Meta, ObjectKey, ObjectRef, ResourceVersion, Row as _};
+use domain::object::{ObjectKey, ObjectRef, Row as _};
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
-use runtime::clock::after;
 use runtime::store::Snapshot;
 
 use super::convergence::{Standing, standing};
 use super::facts::{Hindrance, hindrance};
+use super::fleet::Fleet;
 use super::hop::Hop;
 use super::memory::Live;
+use super::owner;
 use super::variable;
-
-/// How long a reservation holds where nothing is heard of the write: longer than a request may take, and than the pause
-/// before it is sent again.
-const HOLDS: Duration = Duration::from_secs(360);
-/// How long a live read of a machine image counts: for the upgraders that are looked at in the same moment.
-const IMAGE_COUNTS: Duration = Duration::from_secs(5);
-
-/// What the upgraders of this process share, lost with the process.
-#[derive(Debug, Default)]
-pub struct Fleet {
-    /// By the Cluster.
-    reserved: BTreeMap<ObjectKey, Reserved>,
-    /// Machine images that were read live, with when; `None` where one is gone.
-    images: BTreeMap<ObjectKey, (Timestamp, Option<MachineImageRow>)>,
-}
-
-/// A place that is taken before the write that needs it.
-#[derive(Debug)]
-struct Reserved {
-    /// Name of the plan.
-    plan: Box<str>,
-    until: Timestamp,
-    /// Of the Cluster that the write rests on.
-    resource_version: ResourceVersion,
-}
-
-impl Fleet {
-    /// Takes a place among the Clusters of a plan that roll, for a write that rests on a version of the Cluster.
-    pub(super) fn reserve(
-        &mut self,
-        cluster: &ObjectKey,
-        plan: &str,
-        resource_version: ResourceVersion,
-        now: Timestamp,
-    ) {
-        self.reserved.retain(|_, reserved| now < reserved.until);
-        let reserved = Reserved { plan: plan.into(), until: after(now, HOLDS), resource_version };
-        self.reserved.insert(cluster.clone(), reserved);
-    }
-
-    /// Gives the place back: the write was refused.
-    pub(super) fn release(&mut self, cluster: &ObjectKey) {
-        self.reserved.remove(cluster);
-    }
-
-    /// Gives the place back to a Cluster that its upgrader's status counts, once the Cluster is seen as it is after the
-    /// write: before, that status may still speak of the hop before.
-    pub(super) fn counted(&mut self, cluster: &Meta) {
-        let seen = self.reserved.get(&cluster.key).map(|reserved| reserved.resource_version);
-        if seen.is_some_and(|rests_on| rests_on < cluster.resource_version) {
-            self.reserved.remove(&cluster.key);
-        }
-    }
-
-    /// Keeps a machine image that was just read.
-    pub(super) fn read(&mut self, key: &ObjectKey, found: Option<MachineImageRow>, now: Timestamp) {
-        self.images.retain(|_, (at, _)| now < after(*at, IMAGE_COUNTS));
-        self.images.insert(key.clone(), (now, found));
-    }
-
-    /// A machine image that was read a moment ago.
-    pub(super) fn image(&self, key: &ObjectKey, now: Timestamp) -> Option<&Option<MachineImageRow>> {
-        let (at, found) = self.images.get(key)?;
-        (now < after(*at, IMAGE_COUNTS)).then_some(found)
-    }
-
-    /// Reserved Clusters of a plan, each with until when.
-    fn of<'a>(
-        &'a self,
-        namespace: &'a str,
-        plan: &'a str,
-        now: Timestamp,
-    ) -> impl Iterator<Item = (&'a str, Timestamp)> {
-        let all = self.reserved.range(ObjectKey::new(namespace, "")..);
-        let here = all.take_while(move |(key, _)| *key.namespace == *namespace);
-        let of_plan = here.filter(move |(_, reserved)| *reserved.plan == *plan && now < reserved.until);
-        of_plan.map(|(key, reserved)| (&*key.name, reserved.until))
-    }
-}
 
 /// What speaks against a start, beyond the Cluster itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,14 +41,44 @@ pub struct Full {
     pub limit: u32,
     /// The first Cluster that has a place, where every one that has one is stalled: none becomes free by itself.
     pub stalled: Option<ObjectRef>,
-    /// When a place that is only reserved is free at the latest.
+    /// Where a place is held that no status counts: when that is to be looked at again.
     pub until: Option<Timestamp>,
+}
+
+/// Notes whether the Cluster of an upgrader moves while the upgrader's status does not say so.
+pub(super) fn note(
+    snapshot: Snapshot<'_>,
+    fleet: &mut Fleet,
+    upgrader: &UpgraderRow,
+    plan: &str,
+    live: &Live,
+) {
+    let key = upgrader.meta.key.sibling(&upgrader.cluster_name);
+    let Some(cluster) = snapshot.get::<ClusterRow>(&key) else { return };
+    let counted = has_place(snapshot, upgrader);
+    if counted {
+        // From here on its own status counts it.
+        fleet.counted(&cluster.meta);
+    }
+    if !counted && !upgrader.paused && !cluster.paused && moves(cluster, live) {
+        fleet.moves(&key, plan);
+    } else {
+        fleet.rests(&key);
+    }
+}
+
+/// Whether machines of a Cluster are on their way to the version of its topology.
+fn moves(cluster: &ClusterRow, live: &Live) -> bool {
+    let Some(topology) = &cluster.topology else { return false };
+    let Ok(current) = KubernetesVersion::parse_lenient(&topology.version) else { return false };
+    let standing = standing(cluster, topology, &current, live);
+    matches!(standing, Standing::Not { because, .. } if because.reason.is_moving())
 }
 
 /// Whether a Cluster may start on a hop now.
 pub(super) fn admit(
     snapshot: Snapshot<'_>,
-    fleet: &Fleet,
+    fleet: &mut Fleet,
     upgrader: &UpgraderRow,
     plan: &PlanRow,
     hop: &Hop,
@@ -162,20 +115,26 @@ fn started_on(cluster: &ClusterRow, upgrader: &UpgraderRow, hop: &Hop, by_id: bo
 
 fn full(
     snapshot: Snapshot<'_>,
-    fleet: &Fleet,
+    fleet: &mut Fleet,
     upgrader: &UpgraderRow,
     plan: &PlanRow,
     now: Timestamp,
 ) -> Option<Full> {
     let limit = plan.max_concurrent?;
     let ObjectKey { namespace, name } = &plan.meta.key;
+    if fleet.meets(&plan.meta.key) {
+        let all = snapshot.referring::<UpgraderRow>(PLAN_INDEX, namespace, name);
+        for other in all.filter(|other| owner::driver(snapshot, other).is_none()) {
+            note(snapshot, fleet, other, name, &Live::default());
+        }
+    }
     let told = rolling(snapshot, namespace, name);
     // By the Cluster's name: whether it is stalled.
     let mut taken: BTreeMap<&str, bool> =
         told.map(|other| (&*other.cluster_name, other.waits_for(Reason::UpgradeStalled))).collect();
-    let reserved: Vec<(&str, Timestamp)> =
-        fleet.of(namespace, name, now).filter(|(cluster, _)| !taken.contains_key(cluster)).collect();
-    taken.extend(reserved.iter().map(|(cluster, _)| (*cluster, false)));
+    let held: Vec<(&str, Timestamp)> =
+        fleet.held(namespace, name, now).filter(|(cluster, _)| !taken.contains_key(cluster)).collect();
+    taken.extend(held.iter().map(|(cluster, _)| (*cluster, false)));
     taken.remove(&*upgrader.cluster_name);
     if taken.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
         return None;
@@ -184,7 +143,7 @@ fn full(
     Some(Full {
         limit,
         stalled: first.map(|first| ObjectRef::named(cluster::KIND, plan.meta.key.sibling(first))),
-        until: reserved.iter().map(|(_, until)| *until).min(),
+        until: held.iter().map(|(_, until)| *until).min(),
     })
 }
 

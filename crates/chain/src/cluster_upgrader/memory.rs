@@ -12,11 +12,11 @@ use domain::verdict::Trouble;
 use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::answer::Refusal;
-use runtime::clock::after;
+use runtime::clock::within;
 
-use super::admit::Fleet;
 use super::apply::{Answer, Step};
 use super::convergence::{self, Standing};
+use super::fleet::Fleet;
 use super::refusal::{Attempt, Refused};
 
 /// Control plane and MachinePools are read again at most this often.
@@ -37,7 +37,7 @@ impl<T> Read<T> {
     /// Whether it still tells about the Cluster. What is complete stays so until the Cluster changes; a read before a
     /// change of its spec tells nothing.
     fn counts(&self, cluster: &Meta, complete: bool, now: Timestamp) -> bool {
-        let fresh = now < after(self.at, READ_AGAIN);
+        let fresh = within(self.at, READ_AGAIN, now);
         self.generation == cluster.generation
             && (fresh || (complete && self.resource_version == cluster.resource_version))
     }

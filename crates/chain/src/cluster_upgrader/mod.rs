@@ -9,7 +9,7 @@
 //! write says what it expects to replace: refused, it has changed nothing, and the refusal is the reason. A downgrade is
 //! never asked for, nor more than one minor at a time.
 //!
-//! One upgrader drives a Cluster. What spans Clusters (how many roll, whether an image is suspect) is in `admit`.
+//! One upgrader drives a Cluster. What spans Clusters (how many roll, whether an image is suspect) is in `admit` and `fleet`.
 
 mod admit;
 mod apply;
@@ -18,6 +18,7 @@ mod convergence;
 mod decide;
 mod events;
 mod facts;
+mod fleet;
 mod gates;
 mod hop;
 mod memory;
@@ -51,10 +52,11 @@ use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
 use runtime::store::Snapshot;
 
-pub use self::admit::{Admission, Fleet, Full};
+pub use self::admit::{Admission, Full};
 pub use self::apply::{Answer, Step};
 pub use self::conditions::{Condition, Outcome, conditions};
 pub use self::convergence::Lacking;
+pub use self::fleet::Fleet;
 pub use self::memory::{Clocks, Live, Memory, Origin, Read, Unmoved};
 pub use self::observe::Observed;
 pub use self::preflight::{Preflight, Write, preflight};
@@ -130,11 +132,11 @@ impl Room for UpgraderRoom {
         status::report(observed, verdict, now)
     }
 
-    fn reserve(&self, shared: &mut Fleet, observed: &Observed, step: &Step, now: Timestamp) {
+    fn reserve(&self, shared: &mut Fleet, observed: &Observed, step: &Step) {
         if let (Step::PatchCluster { cluster, attempt, .. }, Some(plan)) = (step, &observed.plan)
             && plan.max_concurrent.is_some()
         {
-            shared.reserve(cluster, &plan.meta.key.name, attempt.resource_version, now);
+            shared.reserve(cluster, &plan.meta.key.name, attempt.resource_version);
         }
     }
 

@@ -12,9 +12,10 @@ use domain::version::KubernetesVersion;
 use jiff::Timestamp;
 use runtime::store::{Availability, Snapshot};
 
-use super::admit::{self, Admission, Fleet};
+use super::admit::{self, Admission};
 use super::convergence;
 use super::facts::{self, Source};
+use super::fleet::Fleet;
 use super::hop::{self, Next};
 use super::memory::{Clocks, Live, Memory, Origin};
 use super::owner;
@@ -154,11 +155,11 @@ fn untold(snapshot: Snapshot<'_>, plan: &PlanRow) -> Option<Hop<Source>> {
 /// What other Clusters have to do with the next hop, and whether its image was read a moment ago.
 fn admission(snapshot: Snapshot<'_>, observed: &mut Observed, fleet: &mut Fleet, now: Timestamp) {
     let upgrader = &observed.upgrader;
-    if observed.driver.is_none() && admit::has_place(snapshot, upgrader) {
-        // From here on its own status counts it.
-        if let Some(cluster) = &observed.cluster {
-            fleet.counted(&cluster.meta);
-        }
+    fleet.age(now);
+    if let Some(plan) = observed.plan.as_ref().filter(|plan| plan.max_concurrent.is_some())
+        && observed.driver.is_none()
+    {
+        admit::note(snapshot, fleet, upgrader, &plan.meta.key.name, &observed.live);
     }
     let (Ok(target), Ok(wanted)) = (facts::target(observed), facts::wanted(observed)) else { return };
     let Next::Hop(hop) = hop::next(observed, &target, &wanted) else { return };

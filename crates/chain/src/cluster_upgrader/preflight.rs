@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use runtime::store::Snapshot;
 use serde_json::Value;
 
-use super::admit::Fleet;
 use super::conditions::{Condition, Outcome, look};
 use super::decide::{api_version, operations};
 use super::facts::Target;
+use super::fleet::Fleet;
 use super::memory::Memory;
 use super::observe::{Observed, observe};
 use super::{Policy, facts, hop};

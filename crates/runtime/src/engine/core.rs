@@ -46,6 +46,7 @@ struct Interest<R> {
 struct Wanted {
     by: BTreeSet<(TypeId, ObjectKey)>,
     watch: AbortHandle,
+    start: fn(&mut Core, &DynamicKind) -> AbortHandle,
 }
 
 /// A table that is fed from the start.
@@ -132,7 +133,7 @@ impl Core {
             wants,
             start: |core, kind| {
                 let id = TableId::dynamic::<F>(kind);
-                core.store.table_mut::<F>(&id);
+                core.unsync::<F>(&id);
                 core.named.insert(id.clone(), kind.clone());
                 let turn = Turn { mine: None, next: None };
                 tokio::spawn(core.feeder.clone().run::<F>(Which::Named(kind.clone()), id, turn))
@@ -140,6 +141,25 @@ impl Core {
             },
             forget: |store, kind| store.forget(&TableId::dynamic::<F>(kind)),
         });
+    }
+
+    /// A table is to be listed, for the first time or again. Its rows stay until then, and so does readiness.
+    pub(crate) fn unsync<R: Row>(&mut self, id: &TableId) {
+        self.store.table_mut::<R>(id).set_availability(Availability::Syncing);
+        if let Some(fixed) = self.fixed.get_mut(id) {
+            fixed.resolved = false;
+        }
+    }
+
+    /// Kinds that only objects name are listed again.
+    pub(crate) fn list_named_again(&mut self) {
+        let again: Vec<_> = self.wanted.iter().map(|(kind, wanted)| (kind.clone(), wanted.start)).collect();
+        for (kind, start) in again {
+            let watch = start(self, &kind);
+            if let Some(wanted) = self.wanted.get_mut(&kind) {
+                std::mem::replace(&mut wanted.watch, watch).abort();
+            }
+        }
     }
 
     /// Whether every table that is fed from the start is complete, or known not to be served.
@@ -263,7 +283,7 @@ impl Core {
             "Watching a kind that a source reference names"
         );
         let watch = start(self, &kind);
-        self.wanted.insert(kind, Wanted { by: BTreeSet::from([who]), watch });
+        self.wanted.insert(kind, Wanted { by: BTreeSet::from([who]), watch, start });
     }
 
     fn unwant(

@@ -65,7 +65,7 @@ pub struct Deps {
     pub instance: Box<str>,
 }
 
-type Launch = Box<dyn FnOnce(Feeder, Turn) -> AbortHandle + Send>;
+type Launch = Box<dyn Fn(&mut Core, Feeder, Turn) -> AbortHandle + Send>;
 
 /// The event loop with its rooms. Dropping it is a kill.
 pub struct Engine {
@@ -135,7 +135,14 @@ impl Engine {
         let mut errands = FuturesUnordered::new();
         let mut stop = Box::pin(stop);
         let mut leading = self.deps.leadership.flag();
+        let mut led = false;
         loop {
+            if !led && *leading.borrow() {
+                led = true;
+                if self.deps.leadership.had_others() {
+                    self.begin_anew();
+                }
+            }
             let now = self.core.clock.now();
             self.deps.heartbeat.tick(now);
             self.core.queue.tick(now);
@@ -144,7 +151,7 @@ impl Engine {
                     self.core.queue.add(Item { room, key });
                 }
             }
-            let acting = self.core.may_act() && self.core.is_synced();
+            let acting = led && self.core.may_act() && self.core.is_synced();
             while acting && errands.len() < CONCURRENCY.0 {
                 let Some(item) = self.core.queue.take(CONCURRENCY.1) else { break };
                 let Some(room) = self.rooms.get_mut(item.room) else { continue };
@@ -224,12 +231,27 @@ impl Engine {
     /// Starts the watches; their first lists run one after another.
     fn launch(&mut self) {
         let mut mine = None;
-        for launch in std::mem::take(&mut self.launches) {
+        for launch in &self.launches {
             let (sender, receiver) = oneshot::channel();
             let turn = Turn { mine: mine.take(), next: Some(sender) };
             mine = Some(receiver);
-            self.watches.push(launch(self.feeder.clone(), turn));
+            self.watches.push(launch(&mut self.core, self.feeder.clone(), turn));
         }
+    }
+
+    /// Lists everything again before the first pass. Watches may be minutes behind what the last holder of the lease has
+    /// written, and there is nothing by which that could be seen: its write would be taken for that of a stranger, or for
+    /// none. The process stays ready meanwhile.
+    fn begin_anew(&mut self) {
+        tracing::info!("Listing everything again, since another process has led before");
+        for watch in self.watches.drain(..) {
+            watch.abort();
+        }
+        while let Ok(delta) = self.deltas.try_recv() {
+            delta(&mut self.core);
+        }
+        self.launch();
+        self.core.list_named_again();
     }
 }
 
@@ -278,8 +300,9 @@ impl Registrar<'_> {
         };
         if self.engine.core.map(self.room, (kind, optional), mapper, gate) {
             let id = TableId::of::<R>();
-            self.engine.launches.push(Box::new(move |feeder: Feeder, turn| {
-                tokio::spawn(feeder.run::<R>(Which::Known(kind), id, turn)).abort_handle()
+            self.engine.launches.push(Box::new(move |core: &mut Core, feeder: Feeder, turn| {
+                core.unsync::<R>(&id);
+                tokio::spawn(feeder.run::<R>(Which::Known(kind), id.clone(), turn)).abort_handle()
             }));
         }
     }

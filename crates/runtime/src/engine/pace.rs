@@ -1,6 +1,6 @@
-//! How often the status of one object is written. Where somebody else writes another status over ours each time, such as a
-//! manager that was cut off from its lease or another operator, both would otherwise answer each other at the pace of the
-//! network, for ever.
+//! How often the same is written to one object: its status, or what one step of its room writes. Where somebody else writes
+//! something else over it each time, such as a manager that was cut off from its lease or another operator, both would
+//! otherwise answer each other at the pace of the network, for ever.
 
 use std::time::Duration;
 
@@ -13,11 +13,34 @@ const EACH: Duration = Duration::from_secs(6);
 /// So many at once, after a rest of as many times [`EACH`].
 const BURST: u32 = 10;
 
-/// The pace of one object (GCRA): when the writes that there were would be over, had they kept it.
+/// The pace of one write (GCRA): when the writes that there were would be over, had they kept it.
 #[derive(Default)]
 pub(super) struct Pace(Option<Timestamp>);
 
+/// The paces of the steps of one object, by their words. Two that answer each other make the same step each time.
+#[derive(Default)]
+pub(super) struct Paces(Vec<(Box<str>, Pace)>);
+
+impl Paces {
+    /// The same as [`Pace::write`] for a step.
+    pub(super) fn write(&mut self, step: &str, now: Timestamp) -> Option<Timestamp> {
+        self.0.retain(|(words, pace)| **words == *step || !pace.has_rested(now));
+        if let Some((_, pace)) = self.0.iter_mut().find(|(words, _)| **words == *step) {
+            return pace.write(now);
+        }
+        let mut pace = Pace::default();
+        let free = pace.write(now);
+        self.0.push((step.into(), pace));
+        free
+    }
+}
+
 impl Pace {
+    /// Whether it is as if nothing had been written.
+    fn has_rested(&self, now: Timestamp) -> bool {
+        self.0.is_none_or(|over| over <= now)
+    }
+
     /// Until when a write waits; nothing where it may be sent now, which then counts.
     pub(super) fn write(&mut self, now: Timestamp) -> Option<Timestamp> {
         let burst = SignedDuration::try_from(EACH * BURST).unwrap_or_default();
@@ -60,6 +83,21 @@ mod tests {
         assert_eq!(sent, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 12, 18, 24]);
         assert_eq!(pace.write(at(25)), Some(at(30)));
         assert_eq!(written(&mut pace, 1_000..1_001).len(), 10, "after a rest");
+    }
+
+    #[test]
+    fn each_step_has_a_pace_of_its_own() {
+        let mut paces = Paces::default();
+        let sent = |paces: &mut Paces, step: &str, second| {
+            (0..100).take_while(|_| paces.write(step, at(second)).is_none()).count()
+        };
+        assert_eq!(sent(&mut paces, "hold", 0), 10);
+        assert_eq!(sent(&mut paces, "let go", 0), 10);
+        assert_eq!(paces.write("hold", at(0)), Some(at(6)));
+        assert_eq!(sent(&mut paces, "hold", 6), 1);
+        // What has rested is forgotten.
+        assert_eq!(sent(&mut paces, "another", 100), 10);
+        assert_eq!(paces.0.len(), 1);
     }
 
     #[test]

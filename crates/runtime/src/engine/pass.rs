@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::core::Core;
-use super::pace::Pace;
+use super::pace::{Pace, Paces};
 use crate::answer::Refusal;
 use crate::events;
 use crate::metrics::{Metrics, Outcome};
@@ -63,12 +63,15 @@ struct Kept<R: Room> {
     memory: R::Memory,
     /// The word of what it waits for.
     reason: Option<&'static str>,
+    /// Of its status.
     pace: Pace,
+    /// Of its steps that write.
+    steps: Paces,
 }
 
 impl<R: Room> Default for Kept<R> {
     fn default() -> Self {
-        Self { memory: R::Memory::default(), reason: None, pace: Pace::default() }
+        Self { memory: R::Memory::default(), reason: None, pace: Pace::default(), steps: Paces::default() }
     }
 }
 
@@ -168,6 +171,14 @@ impl<R: Room> Holder<R> {
         if step.writes() && !core.may_act() {
             return self.over(item, BADLY, Outcome::Conflict);
         }
+        let kept = self.kept.entry(item.key.clone()).or_default();
+        if step.writes()
+            && let Some(free) = kept.steps.write(&step.to_string(), now)
+        {
+            tracing::warn!(controller = R::NAME, object = %item.key, step = %step, "Step is undone again and again, waiting");
+            let over = (Ended::Well(verdict.recheck).or_at(free), Outcome::Waiting);
+            return self.report(core, item, &observed, &verdict, over);
+        }
         self.rounds.insert(item.key.clone(), rounds + 1);
         if step.is_shared() {
             let words = step.to_string();
@@ -183,7 +194,7 @@ impl<R: Room> Holder<R> {
             self.reads.insert(words, Vec::new());
         }
         if step.writes() {
-            self.room.reserve(&mut self.shared, &observed, &step, now);
+            self.room.reserve(&mut self.shared, &observed, &step);
             tracing::info!(controller = R::NAME, object = %item.key, step = %step, "Taking a step");
         } else {
             tracing::debug!(controller = R::NAME, object = %item.key, step = %step, "Reading");

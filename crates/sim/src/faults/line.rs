@@ -141,7 +141,11 @@ impl Line {
             Kind::CutOff => Way::Closed,
             Kind::ClockSet => {
                 let by = SignedDuration::from_secs(i64::try_from(fault.amount).unwrap_or_default());
-                self.clock.set(if fault.other == 0 { by } else { -by });
+                let by = if fault.other == 0 { by } else { -by };
+                self.clock.set(by);
+                if let Some(witness) = &mut locked(&self.world).witness {
+                    witness.asked.clock_was_set(by);
+                }
                 Way::Open(None)
             }
             Kind::Beside => {

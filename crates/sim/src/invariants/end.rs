@@ -20,8 +20,8 @@ pub(super) const GOES_ON: &str = "nobody answers another without end";
 pub(super) const BOUNDED: &str = "converging takes a bounded number of requests";
 const TRUE: &str = "every object says what is true";
 
-/// How long nobody must ask for anything.
-const QUIET: SignedDuration = SignedDuration::from_hours(1);
+/// How long nobody must ask for anything: longer than the hour, with a tenth of it, after which a source looks again.
+const QUIET: SignedDuration = SignedDuration::from_mins(70);
 /// The same where a Cluster is stalled, which is told when no machine has moved for an hour.
 const QUIET_STALLED: SignedDuration = SignedDuration::from_hours(2);
 /// How long it may take until then.
@@ -40,11 +40,26 @@ pub(crate) struct Asked {
     lately: Vec<(Timestamp, String)>,
     instant: Timestamp,
     at_once: u64,
+    /// By how much clocks were set back: what was to happen at a time of day happens later by so much.
+    set_back: SignedDuration,
 }
 
 impl Asked {
     pub(super) fn new(until: Timestamp) -> Self {
-        Self { until, last: until, counts: BTreeMap::new(), lately: Vec::new(), instant: until, at_once: 0 }
+        Self {
+            until,
+            last: until,
+            counts: BTreeMap::new(),
+            lately: Vec::new(),
+            instant: until,
+            at_once: 0,
+            set_back: SignedDuration::ZERO,
+        }
+    }
+
+    /// Somebody has set a clock.
+    pub(crate) fn clock_was_set(&mut self, by: SignedDuration) {
+        self.set_back += by.min(SignedDuration::ZERO).abs();
     }
 
     /// Somebody asked for something.
@@ -77,7 +92,7 @@ impl Asked {
     /// Whether a run is over: nobody has asked for anything for long, or for too long somebody has.
     pub(crate) fn is_over(&self, world: &World, bound: u64) -> Option<Result<(), Broken>> {
         let now = world.now();
-        let quiet = if world.clusters.stalled.is_empty() { QUIET } else { QUIET_STALLED };
+        let quiet = if world.clusters.stalled.is_empty() { QUIET } else { QUIET_STALLED } + self.set_back;
         if self.count() > bound {
             return Some(holds(false, BOUNDED, || {
                 format!("more than {bound} requests after the last fault: {}", self.most())
@@ -265,7 +280,8 @@ fn upgrader(world: &World, key: &ObjectKey, object: &Value) -> Result<(), String
         "AnotherUpgrader" => other,
         "Paused" => object["spec"]["paused"] == true,
         "ClusterPaused" => cluster["spec"]["paused"] == true,
-        "UpgradeStalled" => standstill(&|it| *it == name),
+        // Nothing moves while it is paused, and so nothing tells that it would.
+        "UpgradeStalled" => standstill(&|it| *it == name) || cluster["spec"]["paused"] == true,
         "ImageSuspect" | "MaxConcurrentReached" => standstill(&|it| *it != name),
         _ => false,
     };

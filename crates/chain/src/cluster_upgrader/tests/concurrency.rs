@@ -117,14 +117,17 @@ fn a_place_is_taken_before_the_write() {
     // The write is under way or done; the status is not written yet.
     let text = taken(&mut world, None);
     assert!(text.starts_with("wait: MaxConcurrentReached"), "{text}");
-    // An unknown outcome holds the place for a while, and says for how long.
+    // An unknown outcome holds the place for a while, and is looked at again each minute of it.
     let mut world = fleet(2, Some(1));
     let lost = Refusal::Unavailable { message: "timeout".to_owned(), retry_after: None };
     let text = taken(&mut world, Some(lost));
     assert!(text.starts_with("wait: MaxConcurrentReached") && text.ends_with("again in 10 s"), "{text}");
-    world.pass();
-    assert!(world.shown().ends_with("again in 360 s"), "{}", world.shown());
-    world.now += 360;
+    for _ in 0..6 {
+        world.pass();
+        assert!(world.shown().ends_with("again in 60 s"), "{}", world.shown());
+        assert_eq!(world.patches(), 1);
+        world.now += 60;
+    }
     world.pass();
     assert_eq!(world.version(), "v1.36.4");
     // A refusal gives it back at once.
@@ -132,6 +135,31 @@ fn a_place_is_taken_before_the_write() {
     taken(&mut world, Some(refusals::refused("no")));
     world.turn("up1").pass();
     assert_eq!(world.version(), "v1.36.4");
+}
+
+/// Somebody sets the clock forward, far beyond the time for which a place is held.
+#[test]
+fn a_clock_that_is_set_frees_no_place() {
+    let mut world = fleet(2, Some(1));
+    assert_eq!(world.turn("up").pass_until(2), "killed");
+    assert!(world.turn("up1").shown().starts_with("wait: MaxConcurrentReached"));
+    world.now += 3_600;
+    assert!(world.turn("up1").shown().starts_with("wait: MaxConcurrentReached"));
+}
+
+/// Killed after the write, and the next process has looked at another Cluster only, however long ago: requests about the
+/// one that was set have no answer, say.
+#[test]
+fn a_cluster_that_nobody_has_looked_at_yet_has_its_place() {
+    let mut world = fleet(2, Some(1));
+    world.turn("up1").pass_until(0);
+    assert_eq!(world.turn("up").pass_until(2), "killed");
+    world.kill();
+    for _ in 0..3 {
+        assert!(world.turn("up1").pass().starts_with("wait: MaxConcurrentReached"));
+        world.now += 60;
+    }
+    assert_eq!(world.patches(), 1);
 }
 
 /// Between two hops of its way a Cluster keeps its place, and it does not wait for itself.

@@ -308,7 +308,7 @@ impl World {
             }
             self.requests.push(step.to_string());
             if step.writes() {
-                self.room.reserve(&mut self.fleet, &observed, &step, at(self.now));
+                self.room.reserve(&mut self.fleet, &observed, &step);
             }
             let outcome = self.answer(&step);
             let taken = self.learn(&step, &outcome);

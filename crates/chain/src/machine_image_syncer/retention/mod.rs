@@ -16,7 +16,7 @@ use api::upgrader::machine_image_syncer::{
 use domain::object::{Meta, ResourceVersion};
 use jiff::Timestamp;
 use runtime::answer::Refusal;
-use runtime::clock::after;
+use runtime::clock::{after, within};
 use runtime::store::Snapshot;
 
 use super::apply::Step;
@@ -296,7 +296,7 @@ fn lacking(
     }
     memory.reading.take_if(|reading| {
         let unused = reading.unused();
-        let (of_them, old) = (reading.is_of(open), |limit| after(reading.at, limit) <= now);
+        let (of_them, old) = (reading.is_of(open), |limit| !within(reading.at, limit, now));
         // Half of a reading, and one that is to delete something, must be of this moment.
         let at_once = unused > keep && (!reading.is_complete() || mode == RetentionMode::Delete);
         !of_them || old(AGAIN) || (at_once && old(FRESH))
