@@ -163,8 +163,9 @@ impl Room for WidgetRoom {
             let changed = seen.widget.trouble.as_deref() != Some(reason);
             return Report { status: changed.then(|| json!({"trouble": reason})), notes: Vec::new() };
         }
+        let troubled = seen.widget.trouble.is_some();
         if seen.widget.made {
-            return Report::default();
+            return Report { status: troubled.then(|| json!({"trouble": null})), notes: Vec::new() };
         }
         let note = Note {
             severity: Severity::Normal,
@@ -173,7 +174,11 @@ impl Room for WidgetRoom {
             occurrence: "1".to_owned(),
             related: None,
         };
-        Report { status: Some(json!({"made": true})), notes: vec![note] }
+        let mut status = json!({"made": true});
+        if troubled {
+            status["trouble"] = json!(null);
+        }
+        Report { status: Some(status), notes: vec![note] }
     }
 
     fn apply(&self, shell: Shell, Make(key): Make) -> BoxFuture<'static, Result<Applied<()>, Refusal>> {
@@ -257,6 +262,16 @@ fn what_somebody_has_changed_right_before_a_status_is_looked_at() {
     let journal = run(Script::new().widget("a").breaks("a"), WidgetRoom, MINUTE);
     let statuses = journal.matching("widgets/a/status");
     assert_eq!(statuses.len(), 2, "the answer to the first brings the change: {:#?}", journal.lines);
+}
+
+/// The trouble is written, and nobody knows: the next status is made from a row without it.
+#[test]
+fn what_a_status_without_an_answer_has_left_is_taken_back() {
+    let script = Script::new().widget("a").fail_creates(1).lose_answers(1).lose_statuses(1).late(MINUTE * 5);
+    let journal = run(script, WidgetRoom, MINUTE * 4);
+    let bodies = journal.bodies_of("widgets/a/status");
+    let statuses: Vec<_> = bodies.iter().map(|body| body["status"].to_string()).collect();
+    assert_eq!(statuses, [r#"{"trouble":"ApiUnavailable"}"#, r#"{"made":true}"#, r#"{"trouble":null}"#]);
 }
 
 /// The words that every set of reasons has, for what any request can meet.

@@ -65,13 +65,22 @@ struct Kept<R: Room> {
     reason: Option<&'static str>,
     /// Of its status.
     pace: Pace,
+    /// A write of its status had no answer. It may have been done all the same, and the next one, which is made from the row,
+    /// leaves what it does not know of.
+    unsure: bool,
     /// Of its steps that write.
     steps: Paces,
 }
 
 impl<R: Room> Default for Kept<R> {
     fn default() -> Self {
-        Self { memory: R::Memory::default(), reason: None, pace: Pace::default(), steps: Paces::default() }
+        Self {
+            memory: R::Memory::default(),
+            reason: None,
+            pace: Pace::default(),
+            unsure: false,
+            steps: Paces::default(),
+        }
     }
 }
 
@@ -369,7 +378,9 @@ impl<R: Room> AnyRoom for Holder<R> {
             Came::Status { seen, answer: Ok(row), notes, over } => {
                 // Our own status is no news to ourselves, only to others. What somebody else has changed a moment before comes
                 // with the same answer, and the watch does not tell of it again.
-                let asked = core.queue.asked_again(item) || Seen::of(row.meta()) != seen;
+                let kept = self.kept.entry(item.key.clone()).or_default();
+                let news = std::mem::take(&mut kept.unsure) || Seen::of(row.meta()) != seen;
+                let asked = news || core.queue.asked_again(item);
                 core.wrote(row);
                 core.queue.restore(item, asked);
                 self.note(core, item, notes, over)
@@ -381,6 +392,9 @@ impl<R: Room> AnyRoom for Holder<R> {
             Came::Status { answer: Err(Refusal::Conflict), .. } => self.over(item, BADLY, Outcome::Conflict),
             Came::Status { answer: Err(refusal), .. } => {
                 tracing::warn!(controller = R::NAME, object = %item.key, error = %refusal, "Status refused");
+                if matches!(refusal, Refusal::Unavailable { .. }) {
+                    self.kept.entry(item.key.clone()).or_default().unsure = true;
+                }
                 let retry_after = match refusal {
                     Refusal::Unavailable { retry_after, .. } => retry_after,
                     _ => None,

@@ -28,6 +28,8 @@ pub(crate) struct Script {
     page: Option<usize>,
     fail_creates: usize,
     lose_answers: usize,
+    lose_statuses: usize,
+    late: Duration,
     busy: Option<u32>,
     breaks: Option<&'static str>,
     refusal: Option<(u16, &'static str, &'static str)>,
@@ -61,6 +63,16 @@ impl Script {
     }
     pub(crate) fn lose_answers(mut self, count: usize) -> Self {
         self.lose_answers = count;
+        self
+    }
+    /// The same for the writes of a status.
+    pub(crate) fn lose_statuses(mut self, count: usize) -> Self {
+        self.lose_statuses = count;
+        self
+    }
+    /// Watches of widgets are late by so much.
+    pub(crate) fn late(mut self, by: Duration) -> Self {
+        self.late = by;
         self
     }
     pub(crate) fn busy(mut self, seconds: u32) -> Self {
@@ -112,7 +124,10 @@ impl Journal {
         self.lines.iter().position(|line| line.contains(part)).unwrap()
     }
     pub(crate) fn body_of(&self, part: &str) -> &Value {
-        &self.bodies.iter().find(|(path, _)| path.contains(part)).unwrap().1
+        self.bodies_of(part)[0]
+    }
+    pub(crate) fn bodies_of(&self, part: &str) -> Vec<&Value> {
+        self.bodies.iter().filter(|(path, _)| path.contains(part)).map(|(_, body)| body).collect()
     }
 }
 
@@ -202,6 +217,8 @@ async fn watch(world: &Arc<Mutex<World>>, path: &str, query: &str) -> Result<Res
     loop {
         let lines: Vec<String> = events(&world.lock().unwrap(), &plural, since);
         if !lines.is_empty() {
+            let late = if plural == "widgets" { world.lock().unwrap().script.late } else { Duration::ZERO };
+            tokio::time::sleep(late).await;
             return Ok(Response::new(Body::from(lines.concat().into_bytes())));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -273,6 +290,10 @@ fn answer(
             }
             let object = stamped(world, "widgets", object);
             world.script.widgets.insert(name, object.clone());
+            if world.script.lose_statuses > 0 {
+                world.script.lose_statuses -= 1;
+                return Err("connection reset".into());
+            }
             reply(200, &object)
         }
         "POST" => reply(201, &body),
