@@ -45,8 +45,9 @@ impl ObjectReference {
         Self {
             api_version: Some(kind.api_version().into()),
             kind: Some(kind.kind.into()),
-            name: Some(meta.key.name.clone()),
-            namespace: Some(meta.key.namespace.clone()).filter(|namespace| !namespace.is_empty()),
+            name: Some((&*meta.key.name).into()),
+            namespace: Some((&*meta.key.namespace).into())
+                .filter(|namespace: &Box<str>| !namespace.is_empty()),
             uid: Some(meta.uid.clone()).filter(|uid| !uid.is_empty()),
             ..Self::default()
         }

@@ -61,8 +61,8 @@ impl From<&Id> for Named {
         Self {
             group: id.group.clone(),
             kind: id.kind.clone(),
-            namespace: id.key.namespace.clone(),
-            name: id.key.name.clone(),
+            namespace: (&*id.key.namespace).into(),
+            name: (&*id.key.name).into(),
         }
     }
 }

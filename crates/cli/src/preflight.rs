@@ -134,7 +134,7 @@ impl From<Write> for Hop {
         Self {
             version: write.version.to_string(),
             image: write.image.into(),
-            machine_image: write.machine_image.name.into(),
+            machine_image: write.machine_image.name.to_string(),
             patch: write.patch,
         }
     }
@@ -143,7 +143,7 @@ impl From<Write> for Hop {
 /// The upgrader that drives a Cluster: the oldest, then by name.
 fn driving<'a>(look: &'a Look, cluster: &'a Id) -> Option<&'a Object> {
     let all = look.world.within(cluster_upgrader::KIND, &cluster.key.namespace);
-    all.filter(|object| object.row::<UpgraderRow>().cluster_name == cluster.key.name)
+    all.filter(|object| *object.row::<UpgraderRow>().cluster_name == *cluster.key.name)
         .min_by_key(|object| (object.meta.creation_timestamp, object.id.key.name.clone()))
 }
 

@@ -6,23 +6,25 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Namespace and name of an object; the namespace is empty for cluster-scoped objects.
+/// Namespace and name of an object; the namespace is empty for cluster-scoped objects. Shared, since a row, its references
+/// and whatever is kept of it have the same key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ObjectKey {
     /// Namespace, empty for cluster-scoped objects.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// Name within the namespace.
-    pub name: Box<str>,
+    pub name: Arc<str>,
 }
 
 impl ObjectKey {
     /// A key from its two parts.
-    pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
@@ -195,7 +197,7 @@ impl WireMeta {
     /// The part that rows keep.
     pub fn meta(&self) -> Meta {
         Meta {
-            key: ObjectKey { namespace: self.namespace.clone().unwrap_or_default(), name: self.name.clone() },
+            key: ObjectKey::new(self.namespace.as_deref().unwrap_or_default(), &*self.name),
             uid: self.uid.clone(),
             resource_version: ResourceVersion::parse(&self.resource_version),
             generation: self.generation,

@@ -247,8 +247,8 @@ impl Waiting {
         let blocked_by = because.blocked_by.as_ref().map(|object| Blocker {
             api_version: object.api_version.clone(),
             kind: object.kind.clone(),
-            namespace: object.key.namespace.clone(),
-            name: object.key.name.clone(),
+            namespace: (&*object.key.namespace).into(),
+            name: (&*object.key.name).into(),
         });
         let reason = because.reason.name();
         let same = before.filter(|before| before.reason == reason && before.blocked_by == blocked_by);

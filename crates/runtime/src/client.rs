@@ -8,15 +8,25 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use kube::client::{Body, ClientBuilder};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ClientBuilder, ConfigExt as _};
 use kube::{Client, Config};
-use tower::{BoxError, Service};
+use tower::{BoxError, Service, ServiceBuilder};
 
 use crate::metrics::Metrics;
 use crate::rules::{Declared, Wish};
 
 /// How long the server may take to begin its answer, a watch apart.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long the server may take to be reached.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A connection that nobody uses is closed after this: with its buffers it holds some 50 KiB, and a burst opens one for each
+/// pass that waits.
+const UNUSED: Duration = Duration::from_secs(10);
 
 /// What is put between our code and a transport.
 #[derive(Clone)]
@@ -49,11 +59,26 @@ impl Stack {
     /// A client on the network.
     pub fn connect(&self, mut config: Config) -> Result<Client, kube::Error> {
         config.default_retry = false;
-        config.connect_timeout = Some(Duration::from_secs(10));
-        config.write_timeout = Some(ANSWER_LIMIT);
-        let stack = self.clone();
-        let layer = tower::layer::layer_fn(move |inner| Guarded { inner, stack: stack.clone() });
-        Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
+        if config.proxy_url.is_some() {
+            // kube's words for what is not supported.
+            return Ok(ClientBuilder::try_from(config)?.build());
+        }
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(connector)?);
+        connector.set_connect_timeout(Some(CONNECT_LIMIT));
+        connector.set_write_timeout(Some(ANSWER_LIMIT));
+        let pool = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(UNUSED)
+            .build(connector);
+        let transport = ServiceBuilder::new()
+            .layer(config.base_uri_layer())
+            .option_layer(config.auth_layer()?)
+            .layer(config.extra_headers_layer()?)
+            .map_err(BoxError::from)
+            .service(pool);
+        Ok(self.client(transport, &config.default_namespace))
     }
 }
 

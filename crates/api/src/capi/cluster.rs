@@ -5,9 +5,11 @@ use domain::object::{Kind, Meta, Row, WireMeta};
 
 use super::Told;
 
+mod variables;
 pub(super) mod wire;
 
-pub use wire::Wire;
+pub use self::variables::{Variable, Variables};
+pub use self::wire::Wire;
 
 /// The kind.
 pub const KIND: Kind = super::kind("Cluster", "clusters");
@@ -31,15 +33,6 @@ pub struct Class {
     pub name: Box<str>,
     /// Namespace, where it differs from the Cluster's.
     pub namespace: Option<Box<str>>,
-}
-
-/// A value of `spec.topology.variables`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variable {
-    /// Name, unique in the list.
-    pub name: Box<str>,
-    /// Its value as compact JSON, keys sorted; `null` where absent.
-    pub value: Box<str>,
 }
 
 /// A group of machines in the topology.
@@ -69,10 +62,10 @@ pub struct Topology {
     pub class: Option<Class>,
     /// The version as written.
     pub version: Box<str>,
-    /// The variables in the order of the list, which JSON Patch counts by; `None` where there is no list.
-    pub variables: Option<Vec<Variable>>,
+    /// The variables; `None` where there is no list.
+    pub variables: Option<Variables>,
     /// Every override of a variable.
-    pub overrides: Vec<Override>,
+    pub overrides: Box<[Override]>,
     /// Number of `MachineDeployments`.
     pub machine_deployments: usize,
     /// Number of `MachinePools`, which do not count into `RollingOut`.
@@ -81,8 +74,8 @@ pub struct Topology {
 
 impl Topology {
     /// A variable with its place in the list.
-    pub fn variable(&self, name: &str) -> Option<(usize, &Variable)> {
-        self.variables.iter().flatten().enumerate().find(|(_, variable)| *variable.name == *name)
+    pub fn variable(&self, name: &str) -> Option<(usize, Variable<'_>)> {
+        self.variables.as_ref()?.get(name)
     }
 }
 

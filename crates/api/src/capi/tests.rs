@@ -88,15 +88,15 @@ fn a_cluster_of_v1beta2() {
     let topology = row.topology.unwrap();
     assert_eq!(topology.class, Some(Class { name: "quick-start".into(), namespace: None }));
     assert_eq!(topology.version.as_ref(), "v1.36.1");
-    let image = Variable { name: "image".into(), value: "\"kindest/node:v1.36.1\"".into() };
-    assert_eq!(topology.variable("image"), Some((0, &image)));
+    let image = Variable { name: "image", value: "\"kindest/node:v1.36.1\"" };
+    assert_eq!(topology.variable("image"), Some((0, image)));
     let (index, images) = topology.variable("images").unwrap();
-    assert_eq!((index, images.value.as_ref()), (1, r#"{"v1.36.0":"a","v1.36.1":"b"}"#));
-    assert_eq!(topology.variable("count").unwrap().1.value.as_ref(), "3");
+    assert_eq!((index, images.value), (1, r#"{"v1.36.0":"a","v1.36.1":"b"}"#));
+    assert_eq!(topology.variable("count").unwrap().1.value, "3");
     assert_eq!(topology.variable("absent"), None);
     let over = |group, variable: &str| Override { group, variable: variable.into() };
     assert_eq!(
-        topology.overrides,
+        *topology.overrides,
         [
             over(Group::ControlPlane, "image"),
             over(Group::MachineDeployment("md-0".into()), "count"),

@@ -180,7 +180,7 @@ fn read(observed: &Observed, target: &Target<'_>, lacking: Lacking) -> Early {
     let verdict = *stop(hindrance(Reason::UpgradeInProgress, message).blocked_by(target.object()).into());
     let step = match (lacking, &target.cluster.control_plane_ref) {
         (Lacking::ControlPlane, Some(control_plane)) => Step::ReadControlPlane {
-            namespace: target.cluster.meta.key.namespace.clone(),
+            namespace: (&*target.cluster.meta.key.namespace).into(),
             control_plane: control_plane.clone(),
         },
         (Lacking::ControlPlane, None) => return verdict.into(),

@@ -99,7 +99,7 @@ pub(super) fn to_record(observed: &Observed, target: &Target<'_>, wanted: &Wante
         variable: variable.clone(),
         version,
         image: source.id,
-        machine_image: source.key.name,
+        machine_image: (&*source.key.name).into(),
         target: wanted.version.to_string().into(),
         target_image: result.id.clone(),
     })

@@ -96,7 +96,7 @@ pub(super) fn image_of(topology: &Topology, name: &str, version: &KubernetesVers
 
 fn value(topology: &Topology, name: &str) -> Option<Value> {
     let (_, variable) = topology.variable(name)?;
-    serde_json::from_str(&variable.value).ok()
+    serde_json::from_str(variable.value).ok()
 }
 
 /// An image to be put into a variable.

@@ -113,7 +113,7 @@ pub(super) fn of_class(
     let every = snapshot.table::<ClusterRow>().into_iter().flat_map(Table::iter);
     let elsewhere = every.filter(|cluster| {
         let of = cluster.topology.as_ref().and_then(|topology| topology.class.as_ref());
-        of.is_some_and(|of| of.name == class.name && of.namespace.as_ref() == Some(&class.namespace))
+        of.is_some_and(|of| *of.name == *class.name && of.namespace.as_deref() == Some(&*class.namespace))
     });
     here.chain(elsewhere).flat_map(|cluster| of_cluster(snapshot, &cluster.meta().key, None, None)).collect()
 }

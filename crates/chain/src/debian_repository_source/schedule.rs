@@ -144,7 +144,7 @@ impl Schedule<'_> {
         let target = &self.observed.target;
         let references = target.references();
         if let Some((of, reference)) = references.into_iter().find(|(of, _)| self.is_stale(*of, &round)) {
-            let namespace = self.observed.source.meta.key.namespace.clone();
+            let namespace = (&*self.observed.source.meta.key.namespace).into();
             return Next::Step(Box::new(Step::Read(Read {
                 target: target.clone(),
                 namespace,

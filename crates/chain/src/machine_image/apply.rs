@@ -125,7 +125,7 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             let mut unseen = jobs
                 .into_iter()
                 .filter(|job| job.owner_uid.as_ref() == Some(&image.uid) && !seen.contains(&job.meta.uid));
-            Ok(Applied::answer(Answer::Jobs(unseen.next().map(|job| job.meta.key.name))))
+            Ok(Applied::answer(Answer::Jobs(unseen.next().map(|job| (&*job.meta.key.name).into()))))
         }
         Step::ReadTemplate { image } => {
             let live: Live = shell.get(&Place::of(KIND), &image.key).await?;

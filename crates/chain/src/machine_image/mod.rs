@@ -116,7 +116,7 @@ fn images_of(
     let owners = [before, after].map(|job| job.and_then(|job| job.owner_uid.as_deref()));
     let concerns = |image: &&MachineImageRow| {
         owners.contains(&Some(&*image.meta.uid))
-            || (image.id.is_none() && observe::awaited(snapshot, image) == key.name)
+            || (image.id.is_none() && *observe::awaited(snapshot, image) == *key.name)
     };
     let images = snapshot.in_namespace::<MachineImageRow>(&key.namespace);
     images.filter(concerns).map(|image| image.meta.key.clone()).collect()

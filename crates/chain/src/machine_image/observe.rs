@@ -150,7 +150,7 @@ fn wanted<'a>(
     let last = last_named(image);
     let after_it = next_name(image, last);
     let deleted = !last.is_empty()
-        && owned(snapshot, image).all(|job| *job.meta.uid != *last && job.meta.key.name != after_it);
+        && owned(snapshot, image).all(|job| *job.meta.uid != *last && *job.meta.key.name != *after_it);
     if deleted {
         return Some(Wanted::Anew);
     }

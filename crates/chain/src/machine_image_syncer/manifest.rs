@@ -102,7 +102,7 @@ pub(super) fn machine_image(
     labels.insert(SYNCER_NAME_LABEL.into(), name::label_value(&meta.key.name).into());
     labels.insert(KUBERNETES_VERSION_LABEL.into(), name::label_value(version).into());
     let mut annotations = template.annotations.clone();
-    annotations.insert(CLONED_FROM_ANNOTATION.into(), template.meta.key.name.clone());
+    annotations.insert(CLONED_FROM_ANNOTATION.into(), (&*template.meta.key.name).into());
     lineage.annotate(&mut annotations);
     let mut spec = json!({"version": version, "jobTemplate": template.job_template});
     if !template.build.is_null() {

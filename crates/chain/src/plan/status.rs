@@ -74,7 +74,7 @@ fn path(candidates: &[Hop<Candidate>]) -> Vec<PathEntry> {
         PathEntry {
             minor: minor.to_string().into(),
             version: image.map(|image| image.version.clone()),
-            machine_image: image.map(|image| image.meta.key.name.clone()),
+            machine_image: image.map(|image| (&*image.meta.key.name).into()),
             missing: image.is_none().then_some(true),
         }
     });

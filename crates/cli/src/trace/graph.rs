@@ -133,7 +133,7 @@ impl Graph {
         let through = of_plan.is_some_and(|plan| {
             let result = plan.status.machine_image_ref.as_ref().and_then(|result| result.name.clone());
             let mut path = plan.status.path.iter().filter_map(|entry| entry.machine_image.as_ref());
-            result.as_ref() == Some(&last.key.name) || path.any(|name| *name == last.key.name)
+            result.as_deref() == Some(&*last.key.name) || path.any(|name| **name == *last.key.name)
         });
         if !through {
             self.link(last, id.clone());

@@ -116,7 +116,7 @@ fn missing_minors(plan: &PlanRow) -> impl Iterator<Item = &str> {
 fn upgraders_of(world: &World, cluster: &Object) -> Vec<Id> {
     let all = world.within(cluster_upgrader::KIND, &cluster.id.key.namespace);
     let mut all: Vec<&Object> =
-        all.filter(|object| object.row::<UpgraderRow>().cluster_name == cluster.id.key.name).collect();
+        all.filter(|object| *object.row::<UpgraderRow>().cluster_name == *cluster.id.key.name).collect();
     all.sort_by_key(|object| (object.meta.creation_timestamp, object.id.key.name.clone()));
     all.into_iter().map(|object| object.id.clone()).collect()
 }
@@ -124,7 +124,7 @@ fn upgraders_of(world: &World, cluster: &Object) -> Vec<Id> {
 fn pods_of(world: &World, job: &Object) -> Vec<Id> {
     let owned = |object: &&Object| {
         object.meta.owner_references.iter().any(|owner| {
-            owner.uid == job.meta.uid || (job.meta.uid.is_empty() && owner.name == job.id.key.name)
+            owner.uid == job.meta.uid || (job.meta.uid.is_empty() && *owner.name == *job.id.key.name)
         })
     };
     let mut pods: Vec<&Object> = world.within(pod::KIND, &job.id.key.namespace).filter(owned).collect();
@@ -169,6 +169,6 @@ fn labels_from(world: &World, syncer: &Object) -> Labels {
     let mut labels = labels
         .and_then(|labels| <Labels as serde::Deserialize>::deserialize(labels).ok())
         .unwrap_or_default();
-    labels.insert(machine_image::SYNCER_NAME_LABEL.into(), syncer.id.key.name.clone());
+    labels.insert(machine_image::SYNCER_NAME_LABEL.into(), (&*syncer.id.key.name).into());
     labels
 }

@@ -2,6 +2,7 @@
 //! something else over it each time, such as a manager that was cut off from its lease or another operator, both would
 //! otherwise answer each other at the pace of the network, for ever.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,30 +18,29 @@ const BURST: u32 = 10;
 #[derive(Default)]
 pub(super) struct Pace(Option<Timestamp>);
 
-/// The paces of the steps of one object, by their words. Two that answer each other make the same step each time.
+/// The paces of the last steps of one object, by a hash of their words, the last first. Two that answer each other make the
+/// same step each time, or one and its opposite.
 #[derive(Default)]
-pub(super) struct Paces(Vec<(Box<str>, Pace)>);
+pub(super) struct Paces([(u64, Pace); 2]);
 
 impl Paces {
     /// The same as [`Pace::write`] for a step.
     pub(super) fn write(&mut self, step: &str, now: Timestamp) -> Option<Timestamp> {
-        self.0.retain(|(words, pace)| **words == *step || !pace.has_rested(now));
-        if let Some((_, pace)) = self.0.iter_mut().find(|(words, _)| **words == *step) {
-            return pace.write(now);
+        let mut hasher = DefaultHasher::new();
+        step.hash(&mut hasher);
+        let hash = hasher.finish();
+        let [last, before] = &mut self.0;
+        if last.0 != hash {
+            std::mem::swap(last, before);
         }
-        let mut pace = Pace::default();
-        let free = pace.write(now);
-        self.0.push((step.into(), pace));
-        free
+        if last.0 != hash {
+            *last = (hash, Pace::default());
+        }
+        last.1.write(now)
     }
 }
 
 impl Pace {
-    /// Whether it is as if nothing had been written.
-    fn has_rested(&self, now: Timestamp) -> bool {
-        self.0.is_none_or(|over| over <= now)
-    }
-
     /// Until when a write waits; nothing where it may be sent now, which then counts.
     pub(super) fn write(&mut self, now: Timestamp) -> Option<Timestamp> {
         let burst = SignedDuration::try_from(EACH * BURST).unwrap_or_default();
@@ -95,9 +95,10 @@ mod tests {
         assert_eq!(sent(&mut paces, "let go", 0), 10);
         assert_eq!(paces.write("hold", at(0)), Some(at(6)));
         assert_eq!(sent(&mut paces, "hold", 6), 1);
-        // What has rested is forgotten.
-        assert_eq!(sent(&mut paces, "another", 100), 10);
-        assert_eq!(paces.0.len(), 1);
+        assert_eq!(sent(&mut paces, "let go", 6), 1);
+        // A third one takes the place of the one that was made longer ago.
+        assert_eq!(sent(&mut paces, "another", 6), 10);
+        assert_eq!(sent(&mut paces, "let go", 7), 0);
     }
 
     #[test]

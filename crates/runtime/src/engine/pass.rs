@@ -51,7 +51,8 @@ pub(crate) struct Holder<R: Room> {
     metrics: Metrics,
     instance: Box<str>,
     dry_run: bool,
-    kept: BTreeMap<ObjectKey, Kept<R>>,
+    /// Boxed, since a tree keeps room for more than it holds.
+    kept: BTreeMap<ObjectKey, Box<Kept<R>>>,
     shared: R::Shared,
     rounds: BTreeMap<ObjectKey, u32>,
     /// Shared reads that are under way, by their words, with the passes that wait for their answers.

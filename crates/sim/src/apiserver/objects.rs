@@ -168,11 +168,11 @@ impl Objects {
         let version = self.version;
         let table = self.tables.get_mut(id.0).ok_or_else(Refused::not_served)?;
         let (version, all): (u64, Vec<Arc<Entry>>) = if token.is_empty() {
-            let from = ObjectKey::new(scope.namespace.clone(), "");
+            let from = ObjectKey::new(&*scope.namespace, "");
             let within = table
                 .objects
                 .range(from..)
-                .take_while(|(key, _)| scope.namespace.is_empty() || key.namespace == scope.namespace);
+                .take_while(|(key, _)| scope.namespace.is_empty() || *key.namespace == *scope.namespace);
             (version, within.map(|(_, entry)| entry.clone()).collect())
         } else {
             table.pages.take(token, table.forgotten)?
@@ -256,7 +256,7 @@ impl Table {
         if self.past.len() == PAST {
             self.forgotten = self.past.pop_front().map_or(self.forgotten, |past| past.version);
         }
-        self.past.push_back(Past { version, namespace: key.namespace.clone(), line });
+        self.past.push_back(Past { version, namespace: (&*key.namespace).into(), line });
     }
 }
 

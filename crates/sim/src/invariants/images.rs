@@ -47,7 +47,7 @@ impl Images {
         let (version, id) =
             usable.map_or(("", ""), |image| (text(image, "/spec/version"), text(image, "/spec/id")));
         let mut known = false;
-        for it in self.0.iter_mut().filter(|it| it.namespace == key.namespace && it.name == key.name) {
+        for it in self.0.iter_mut().filter(|it| *it.namespace == *key.namespace && *it.name == *key.name) {
             let same = *it.version == *version && *it.id == *id;
             if it.until.is_none() && !same {
                 it.until = Some(now);
@@ -55,7 +55,7 @@ impl Images {
             known |= same && it.until.is_none();
         }
         if !known && !id.is_empty() {
-            let (namespace, name) = (key.namespace.clone(), key.name.clone());
+            let (namespace, name) = ((&*key.namespace).into(), (&*key.name).into());
             self.0.push(Known { namespace, name, version: version.into(), id: id.into(), until: None });
         }
     }

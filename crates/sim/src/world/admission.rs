@@ -38,8 +38,8 @@ impl World {
         let kind = &self.catalogue.get(id).kind;
         let concerned = self.rules.iter().find(|rule| {
             rule.kind.eq_ignore_ascii_case(kind)
-                && rule.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
-                && rule.name.as_ref().is_none_or(|name| *name == key.name)
+                && rule.namespace.as_ref().is_none_or(|namespace| **namespace == *key.namespace)
+                && rule.name.as_ref().is_none_or(|name| **name == *key.name)
         });
         concerned.map_or(Ok(()), |rule| Err(Refused::denied(&rule.webhook, &rule.message)))
     }

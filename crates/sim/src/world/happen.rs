@@ -22,8 +22,8 @@ impl World {
             Happening::RebuildImage { key, id } => {
                 let target = Target {
                     kind: machine_image::KIND.kind.into(),
-                    namespace: key.namespace,
-                    name: key.name,
+                    namespace: (&*key.namespace).into(),
+                    name: (&*key.name).into(),
                 };
                 self.merge(actor, &target, json!({"spec": {"id": id}}));
             }

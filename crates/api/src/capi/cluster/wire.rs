@@ -4,7 +4,7 @@ use domain::object::null_is_default;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Class, ClusterRow, ControlPlaneRef, Group, Override, Progress, Topology, Variable};
+use super::{Class, ClusterRow, ControlPlaneRef, Group, Override, Progress, Topology, Variables};
 use crate::capi::{ConditionWire, told};
 use crate::wire::{filled, text};
 
@@ -217,16 +217,14 @@ impl TopologyWire {
         for group in machine_pools {
             put(Group::MachinePool(group.name), group.variables);
         }
-        let variables = |list: Vec<VariableWire>| {
-            list.into_iter()
-                .map(|VariableWire { name, value }| Variable { name, value: value.to_string().into() })
-                .collect()
+        let variables = |list: Vec<VariableWire>| -> Variables {
+            list.into_iter().map(|VariableWire { name, value }| (name, value)).collect()
         };
         Topology {
             class: name.map(|name| Class { name, namespace: class_namespace }),
             version: self.version,
             variables: self.variables.map(variables),
-            overrides,
+            overrides: overrides.into(),
             machine_deployments: counts.0,
             machine_pools: counts.1,
         }

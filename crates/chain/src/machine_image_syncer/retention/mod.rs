@@ -134,7 +134,7 @@ impl Retaining {
     /// What the status tells; nothing while something is lacking.
     pub(super) fn told(&self) -> Option<Vec<RetentionVerdict>> {
         let verdict = |judged: &Judged| RetentionVerdict {
-            machine_image: judged.image.key.name.clone(),
+            machine_image: (&*judged.image.key.name).into(),
             version: judged.version.clone(),
             action: match judged.fate {
                 Fate::Keep => "Keep".into(),

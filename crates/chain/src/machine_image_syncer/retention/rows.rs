@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::capi::cluster::ClusterRow;
+use api::capi::cluster::{ClusterRow, Variables};
 use api::reference::ObjectReference;
 use api::upgrader::machine_image::{FAILED, MachineImageRow};
 use api::upgrader::machine_image_syncer::{self, SyncerRow};
@@ -153,11 +153,11 @@ fn speaks(plan: &PlanRow) -> bool {
 }
 
 fn leads_to(plan: &PlanRow, image: &MachineImageRow) -> bool {
-    let name = &image.meta.key.name;
+    let name = Some(&*image.meta.key.name);
     let status = &plan.status;
-    let named = |reference: &ObjectReference| reference.name.as_ref() == Some(name);
+    let named = |reference: &ObjectReference| reference.name.as_deref() == name;
     status.machine_image_ref.as_ref().is_some_and(named)
-        || status.path.iter().any(|entry| entry.machine_image.as_ref() == Some(name))
+        || status.path.iter().any(|entry| entry.machine_image.as_deref() == name)
         || status.machine_image_details.as_ref().is_some_and(|details| Some(&details.id) == image.id.as_ref())
 }
 
@@ -181,12 +181,13 @@ fn user(cluster: &ClusterRow) -> User {
     let topology = cluster.topology.as_ref();
     let halves = [&cluster.control_plane, &cluster.workers].into_iter();
     let reported = halves.flat_map(|half| half.versions.iter().flatten().chain(&half.upgrade_plan));
-    let variables = topology.into_iter().flat_map(|topology| topology.variables.iter().flatten());
+    let variables =
+        topology.and_then(|topology| topology.variables.as_ref()).into_iter().flat_map(Variables::iter);
     User {
         who: format!("Cluster {}", cluster.meta.key.name).into(),
         versions: topology.map(|topology| &topology.version).into_iter().chain(reported).cloned().collect(),
         variables: variables
-            .filter_map(|variable| Some((variable.name.clone(), serde_json::from_str(&variable.value).ok()?)))
+            .filter_map(|variable| Some((variable.name.into(), serde_json::from_str(variable.value).ok()?)))
             .collect(),
     }
 }
