@@ -102,7 +102,7 @@ const BEYOND: &[&str] = &[
     "spec.rebootResources",
     "status.nodeStatuses.{}.preRebootBootID",
     "status.nodeStatuses.{}.reason",
-    "status.nodeStatuses.{}.deadline",
+    "status.nodeRecords",
     "status.finishedAt",
     "status.counts",
     "status.waitingReasons",
@@ -213,10 +213,12 @@ fn both_are_known_by_the_originals_names() {
 
 /// One writer of the whole map, and not one of each field of each node.
 #[test]
-fn the_map_of_nodes_is_atomic() {
-    for plural in ["nodeops", "nodeopupgrades"] {
+fn the_maps_of_nodes_are_atomic() {
+    for (plural, map) in
+        [("nodeops", "nodeStatuses"), ("nodeops", "nodeRecords"), ("nodeopupgrades", "nodeStatuses")]
+    {
         let crd = crd(plural);
-        let map = &schema(&crd)["properties"]["status"]["properties"]["nodeStatuses"];
+        let map = &schema(&crd)["properties"]["status"]["properties"][map];
         assert_eq!(map["x-kubernetes-map-type"], "atomic");
     }
 }

@@ -18,7 +18,7 @@ pub mod reboot_binding;
 mod status_schema;
 mod words;
 
-pub use self::words::{NodePhase, OperationPhase, RebootStatus, UpgradePhase};
+pub use self::words::{NodeOutcome, NodePhase, NodeReach, OperationPhase, RebootStatus, UpgradePhase};
 
 /// API group of both kinds.
 pub const GROUP: &str = "operator.kairos.io";

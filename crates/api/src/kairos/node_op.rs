@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::node_status::{Counts, NodeStatuses, WaitingNode};
+use super::node_status::{Counts, NodeRecords, NodeStatuses, WaitingNode};
 use super::pod_settings::{LocalObjectReference, Resources};
 use super::{OperationPhase, status_schema};
 use crate::schema::{self, Conditions};
@@ -145,6 +145,10 @@ pub struct Status {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_default")]
     #[schemars(schema_with = "status_schema::node_statuses")]
     pub node_statuses: NodeStatuses,
+    /// What objects do not keep of the nodes that are at work, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_default")]
+    #[schemars(schema_with = "status_schema::node_records")]
+    pub node_records: NodeRecords,
     /// When the status last changed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     #[schemars(schema_with = "schema::time")]

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::message::NodeMessage;
-use super::{NodePhase, RebootStatus};
+use super::{NodeOutcome, NodePhase, NodeReach, RebootStatus};
 use crate::schema;
 use crate::wire::lenient;
 
@@ -51,10 +51,6 @@ pub struct NodeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     #[schemars(length(max = 1024))]
     pub reason: Option<Cow<'static, str>>,
-    /// When what the node is at must be over: its drain or its reboot.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    #[schemars(schema_with = "schema::time")]
-    pub deadline: Option<Timestamp>,
 }
 
 impl NodeStatus {
@@ -68,7 +64,6 @@ impl NodeStatus {
             last_updated: None,
             pre_reboot_boot_id: None,
             reason: None,
-            deadline: None,
         }
     }
 
@@ -81,6 +76,63 @@ impl NodeStatus {
     pub fn said(&self) -> NodeMessage<'_> {
         NodeMessage::read(self.message.as_deref().unwrap_or_default())
     }
+}
+
+/// What objects do not keep of nodes that have a place in the operation, by name: `status.nodeRecords`. A record comes before
+/// the node's entry in [`NodeStatuses`], and goes once the operation has ended on the node and nothing of it is left there.
+pub type NodeRecords = BTreeMap<Box<str>, NodeRecord>;
+
+/// What objects do not keep of one node. Each mark is set once, after what it tells of is true; a clock before what it limits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeRecord {
+    /// Uid of the Node: another one of its name has no part in the operation.
+    #[serde(
+        default,
+        rename = "nodeUID",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
+    pub node_uid: Option<Box<str>>,
+    /// The preflight has found something to do.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub preflight_passed: Option<bool>,
+    /// When the drain began.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[schemars(schema_with = "schema::time")]
+    pub drain_started_at: Option<Timestamp>,
+    /// The Job was seen: it is not made again.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub command_started: Option<bool>,
+    /// The Job has succeeded; what the boot ID was then is in status.nodeStatuses.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub command_succeeded: Option<bool>,
+    /// Boot ID of the node when it was taken over from another controller, whose reboot pod reboots it by itself.
+    #[serde(
+        default,
+        rename = "adoptedBootID",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient"
+    )]
+    pub adopted_boot_id: Option<Box<str>>,
+    /// When the node was asked to reboot.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[schemars(schema_with = "schema::time")]
+    pub reboot_asked_at: Option<Timestamp>,
+    /// When the node was back and ready.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[schemars(schema_with = "schema::time")]
+    pub ready_at: Option<Timestamp>,
+    /// Completed, Skipped, Removed, Stopped or Failed; absent before the end.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub outcome: Option<NodeOutcome>,
+    /// Untouched, Worked or Rebooted: how far a node was changed on which the operation has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub reach: Option<NodeReach>,
+    /// What is known of the end beside its reason.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[schemars(length(max = 4096))]
+    pub detail: Option<Box<str>>,
 }
 
 /// How many nodes stand where.

@@ -3,13 +3,21 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
-use super::node_status::{MOST_WAITING_NODES, NodeStatus};
+use super::node_status::{MOST_WAITING_NODES, NodeRecord, NodeStatus};
 use crate::schema;
 
 /// The original's map. Atomic, so that the server notes one writer of the whole and not one of each field of each node: with
 /// 5,000 nodes that would be half as much again as the map itself, and an object ends at 1.5 MiB.
 pub(super) fn node_statuses(generator: &mut SchemaGenerator) -> Schema {
-    let entry = generator.subschema_for::<NodeStatus>();
+    atomic_map(generator.subschema_for::<NodeStatus>())
+}
+
+/// [`super::node_status::NodeRecords`]; atomic for the same reason.
+pub(super) fn node_records(generator: &mut SchemaGenerator) -> Schema {
+    atomic_map(generator.subschema_for::<NodeRecord>())
+}
+
+fn atomic_map(entry: Schema) -> Schema {
     json_schema!({
         "type": "object",
         "additionalProperties": entry,

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::node_op::{self, Drain, NodeOpRow};
 use super::node_op_upgrade::{self, NodeOpUpgradeRow};
-use super::node_status::{Counts, NodeStatus};
-use super::{NodePhase, OperationPhase, RebootStatus, UpgradePhase};
+use super::node_status::{Counts, NodeRecord, NodeStatus};
+use super::{NodeOutcome, NodePhase, NodeReach, OperationPhase, RebootStatus, UpgradePhase};
 use crate::reading::{fixtures, object, row, row_of};
 use crate::selector::LabelSelector;
 
@@ -216,6 +216,7 @@ fn nothing_is_lost_of_any_field() {
         both[name] = value.clone();
     }
     round_trip::<NodeStatus>(&both);
+    round_trip::<NodeRecord>(&of["status"]["nodeRecords"]["node-2"]);
     let of = object(&fixture("nodeopupgrade-every-field"));
     round_trip::<node_op_upgrade::Spec>(&of["spec"]);
     round_trip::<node_op_upgrade::Status>(&of["status"]);
@@ -237,7 +238,7 @@ status:
   waiting: {reason: Paused, since: never}
   observedGeneration: 3
   nodeStatuses:
-    a: {phase: Completed, lastUpdated: '9999-12-31T23:59:59Z', deadline: soon, jobName: j}
+    a: {phase: Completed, lastUpdated: '9999-12-31T23:59:59Z', jobName: j, message: 7}
     b: {phase: Dreaming, rebootStatus: perhaps, preRebootBootID: null, fromTomorrow: 1}");
     assert!(!row.status.is_unreadable());
     assert_eq!(row.status.phase, Some(OperationPhase::Other("Resting".into())));
@@ -252,7 +253,13 @@ status:
 
 #[test]
 fn a_status_whose_nodes_cannot_be_read_is_not_taken_for_none() {
-    for status in ["{nodeStatuses: 7}", "{nodeStatuses: {a: {}}}", "{nodeStatuses: {a: 7}}", "gone"] {
+    for status in [
+        "{nodeStatuses: 7}",
+        "{nodeStatuses: {a: {}}}",
+        "{nodeStatuses: {a: 7}}",
+        "{nodeRecords: {a: 7}}",
+        "gone",
+    ] {
         let row: NodeOpRow =
             row(&format!("metadata: {{name: op}}\nspec: {{command: [a]}}\nstatus: {status}"));
         assert!(row.status.is_unreadable() && row.status.node_statuses.is_empty(), "{status}");
@@ -270,6 +277,10 @@ fn the_words_of_the_contract_are_known() {
     spelled(&["Pending", "Running", "Completed", "Failed"], all(OperationPhase::KNOWN));
     let all = |known: &[UpgradePhase]| known.iter().map(ToString::to_string).collect();
     spelled(&["Initializing", "Pending", "Running", "Completed", "Failed"], all(UpgradePhase::KNOWN));
+    let all = |known: &[NodeOutcome]| known.iter().map(ToString::to_string).collect();
+    spelled(&["Completed", "Skipped", "Removed", "Stopped", "Failed"], all(NodeOutcome::KNOWN));
+    let all = |known: &[NodeReach]| known.iter().map(ToString::to_string).collect();
+    spelled(&["Untouched", "Worked", "Rebooted"], all(NodeReach::KNOWN));
     let all = |known: &[RebootStatus]| known.iter().map(ToString::to_string).collect();
     spelled(&["not-requested", "pending", "completed", "cancelled"], all(RebootStatus::KNOWN));
     assert_eq!(RebootStatus::from("Pending"), RebootStatus::Other("Pending".into()));

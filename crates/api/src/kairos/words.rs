@@ -139,3 +139,31 @@ words! {
         Cancelled = "cancelled",
     }
 }
+
+words! {
+    /// How the operation ended on a node: `status.nodeRecords.*.outcome`.
+    pub enum NodeOutcome {
+        /// Everything was done.
+        Completed,
+        /// Its preflight found nothing to do.
+        Skipped,
+        /// The Node is gone, or is another one of the same name.
+        Removed,
+        /// The NodeOp was deleted.
+        Stopped,
+        /// It failed.
+        Failed,
+    }
+}
+
+words! {
+    /// How far a node was changed when the operation failed on it: `status.nodeRecords.*.reach`.
+    pub enum NodeReach {
+        /// The command was not run.
+        Untouched,
+        /// The command was run, and no reboot was asked for.
+        Worked,
+        /// The node was asked to reboot.
+        Rebooted,
+    }
+}

@@ -27,7 +27,7 @@ pub struct NodeOpRow {
     pub host_mount_path: Box<str>,
     /// `spec.image`.
     pub image: Option<Box<str>>,
-    /// Names of `spec.imagePullSecrets`, without empty ones.
+    /// `spec.imagePullSecrets`, without those that have no name.
     pub image_pull_secrets: Vec<LocalObjectReference>,
     /// `spec.cordon`.
     pub cordon: bool,
