@@ -10,6 +10,8 @@ pub mod batch;
 pub mod capi;
 pub mod clusterctl;
 pub mod interval;
+pub mod kairos;
+pub mod nodes;
 pub mod pod_template;
 #[cfg(test)]
 mod reading;

@@ -11,6 +11,13 @@ use crate::reference::ObjectReference;
 /// `format` of the schema that stands for a `PodSpec` until `xtask` puts the one of Kubernetes in its place.
 pub const POD_SPEC_FORMAT: &str = "pod-spec";
 
+/// `format` of the schema that stands for `ResourceRequirements`, in the same way.
+pub const RESOURCES_FORMAT: &str = "resource-requirements";
+
+/// Keyword of a schema whose value the API server fills in where the field is absent or `null`: `xtask` makes the keyword
+/// `default` of it, and drops the defaults that only describe Rust.
+pub const DEFAULT: &str = "x-default";
+
 /// Conditions of an object, in the field that every status of ours has.
 pub type Conditions = Vec<Condition>;
 
@@ -94,6 +101,11 @@ pub fn interval(_: &mut SchemaGenerator) -> Schema {
 /// Stands for a `core/v1` `PodSpec`; see [`POD_SPEC_FORMAT`].
 pub fn pod_spec(_: &mut SchemaGenerator) -> Schema {
     json_schema!({"type": "object", "format": POD_SPEC_FORMAT})
+}
+
+/// Stands for `core/v1` `ResourceRequirements`; see [`RESOURCES_FORMAT`].
+pub fn resource_requirements(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "format": RESOURCES_FORMAT})
 }
 
 /// As [`interval`], at least 10 seconds.

@@ -35,6 +35,14 @@ pub struct Written<T> {
     unreadable: Option<Box<Value>>,
 }
 
+impl<T> Written<T> {
+    /// Whether the server has a status that could not be read. Where a status is all that is known of work that was done,
+    /// an empty one must not be mistaken for none.
+    pub fn is_unreadable(&self) -> bool {
+        self.unreadable.is_some()
+    }
+}
+
 impl<T: PartialEq> PartialEq<T> for Written<T> {
     fn eq(&self, other: &T) -> bool {
         self.unreadable.is_none() && self.read == *other
@@ -118,4 +126,15 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<str
 /// A string that is kept only if it says something: `null`, absence and the empty string are `None`, as Go reads them.
 pub(crate) fn filled<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
     Ok(Option::<Box<str>>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+/// A part that cannot be read counts as absent. For parts of a status whose rest must be kept whatever they hold: a time
+/// that the schema admits may be later than any that there is.
+pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + DeserializeOwned,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(Option::<T>::deserialize(value).unwrap_or_default().unwrap_or_default())
 }

@@ -182,6 +182,9 @@ pub struct WireMeta {
     /// Owners.
     #[serde(deserialize_with = "null_is_default")]
     pub owner_references: Vec<OwnerReference>,
+    /// What must be gone before a deletion comes to its end.
+    #[serde(deserialize_with = "null_is_default")]
+    pub finalizers: Vec<Box<str>>,
 }
 
 /// Reads `null` as the default value, as the API server does.
@@ -219,6 +222,11 @@ impl WireMeta {
     /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.annotations.get(key).map(AsRef::as_ref)
+    }
+
+    /// Whether it has a finalizer.
+    pub fn has_finalizer(&self, name: &str) -> bool {
+        self.finalizers.iter().any(|finalizer| **finalizer == *name)
     }
 
     /// The owner that manages this object, if any.

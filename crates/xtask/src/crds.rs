@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use api::clusterctl;
+use api::kairos::{node_op, node_op_upgrade};
 use api::schema::Rule;
 use api::upgrader::{
-    GROUP, VERSION, cluster_upgrader, debian_repository_source, machine_image, machine_image_syncer,
-    machine_image_template, plan,
+    cluster_upgrader, debian_repository_source, machine_image, machine_image_syncer, machine_image_template,
+    plan,
 };
 use domain::object::Kind;
 use serde_json::{Value, json};
@@ -14,8 +15,29 @@ use serde_json::{Value, json};
 use crate::{Error, Files, structural, yaml};
 
 const FOLDER: &str = "config/crd";
-/// The original's category of v0.5.0, and the one since v0.6.0.
-const CATEGORIES: [&str; 2] = ["cluster-api", "cluster-upgrader"];
+
+/// What all CRDs of one group share.
+struct Group {
+    crds: &'static [Crd],
+    categories: &'static [&'static str],
+    labels: &'static [&'static str],
+    /// In the kustomization, and so installed: those that a controller serves.
+    installed: bool,
+}
+
+const GROUPS: [Group; 2] = [
+    Group {
+        crds: &CHAIN,
+        // The original's category of v0.5.0, and the one since v0.6.0.
+        categories: &["cluster-api", "cluster-upgrader"],
+        // clusterctl moves what is of a labelled CRD; the hierarchy takes what the object owns along.
+        labels: &[clusterctl::LABEL, clusterctl::MOVE_HIERARCHY_LABEL],
+        installed: true,
+    },
+    // In the cluster whose nodes they are, which clusterctl moves nothing out of. The original's have neither categories nor
+    // short names.
+    Group { crds: &KAIROS, categories: &[], labels: &[], installed: false },
+];
 
 /// A printer column: name, `JSONPath` and whether it is shown by `-o wide` only.
 type Column = (&'static str, &'static str, bool);
@@ -30,7 +52,7 @@ const MESSAGE: Column = ("Message", ".status.conditions[?(@.type==\"Ready\")].me
 struct Crd {
     kind: Kind,
     /// Short name for kubectl.
-    short: &'static str,
+    short: Option<&'static str>,
     description: &'static str,
     /// The original's columns first, in their order. The API server shows Age by itself only where there are none.
     columns: &'static [Column],
@@ -40,10 +62,10 @@ struct Crd {
     rules: &'static [Rule],
 }
 
-const CRDS: [Crd; 6] = [
+const CHAIN: [Crd; 6] = [
     Crd {
         kind: debian_repository_source::KIND,
-        short: "debsrc",
+        short: Some("debsrc"),
         description: "DebianRepositorySource lists the versions of Kubernetes in a Debian package repository.",
         columns: &[
             ("Latest Version", ".status.versions[-1:]", false),
@@ -58,7 +80,7 @@ const CRDS: [Crd; 6] = [
     },
     Crd {
         kind: machine_image_template::KIND,
-        short: "mimgtmpl",
+        short: Some("mimgtmpl"),
         description: "MachineImageTemplate is what a MachineImageSyncer makes its MachineImages from.",
         columns: &[],
         spec: structural::of::<machine_image_template::Spec>,
@@ -67,7 +89,7 @@ const CRDS: [Crd; 6] = [
     },
     Crd {
         kind: machine_image_syncer::KIND,
-        short: "mimgsync",
+        short: Some("mimgsync"),
         description: "MachineImageSyncer makes a MachineImage for the newest version of a source in its range.",
         columns: &[("Latest Version", ".status.latestVersion", false), READY, UP_TO_DATE, WAITS_FOR, MESSAGE],
         spec: structural::of::<machine_image_syncer::Spec>,
@@ -76,7 +98,7 @@ const CRDS: [Crd; 6] = [
     },
     Crd {
         kind: machine_image::KIND,
-        short: "mimg",
+        short: Some("mimg"),
         description: "MachineImage is a machine image with one version of Kubernetes, and the Job that builds it.",
         columns: &[
             ("ID", ".spec.id", false),
@@ -92,7 +114,7 @@ const CRDS: [Crd; 6] = [
     },
     Crd {
         kind: plan::KIND,
-        short: "kubeplan",
+        short: Some("kubeplan"),
         description: "Plan chooses the machine image to roll out: the newest one that is selected and in its range.",
         columns: &[
             ("Version Range", ".spec.versionRange", false),
@@ -109,7 +131,7 @@ const CRDS: [Crd; 6] = [
     },
     Crd {
         kind: cluster_upgrader::KIND,
-        short: "ccup",
+        short: Some("ccup"),
         description: "ClusterClassClusterUpgrader moves one Cluster of Cluster API to the result of a Plan.",
         columns: &[
             ("Cluster Name", ".spec.clusterName", false),
@@ -125,14 +147,53 @@ const CRDS: [Crd; 6] = [
     },
 ];
 
-/// The CRDs, and the kustomization that lists them.
+/// Columns beyond the original's, which has none: what `kubectl get` shows of an operation.
+const PHASE: Column = ("Phase", ".status.phase", false);
+const NODES: Column = ("Nodes", ".status.counts.nodes", false);
+const COMPLETED: Column = ("Completed", ".status.counts.completed", false);
+const FAILED: Column = ("Failed", ".status.counts.failed", false);
+const IN_FLIGHT: Column = ("In Flight", ".status.counts.inFlight", true);
+
+const KAIROS: [Crd; 2] = [
+    Crd {
+        kind: node_op::KIND,
+        short: None,
+        description: "NodeOp runs a command once on each node that it selects, with cordon, drain and reboot around it.",
+        columns: &[PHASE, NODES, COMPLETED, FAILED, WAITS_FOR, IN_FLIGHT, MESSAGE],
+        spec: structural::of::<node_op::Spec>,
+        status: structural::of::<node_op::Status>,
+        rules: &[],
+    },
+    Crd {
+        kind: node_op_upgrade::KIND,
+        short: None,
+        description: "NodeOpUpgrade brings the operating system of nodes to an image of Kairos, by a NodeOp of its name.",
+        columns: &[
+            PHASE,
+            NODES,
+            COMPLETED,
+            FAILED,
+            WAITS_FOR,
+            ("Image", ".spec.image", true),
+            IN_FLIGHT,
+            MESSAGE,
+        ],
+        spec: structural::of::<node_op_upgrade::Spec>,
+        status: structural::of::<node_op_upgrade::Status>,
+        rules: &[],
+    },
+];
+
+/// The CRDs, and the kustomization that lists those that are installed.
 pub fn generate() -> Result<Files, Error> {
     let mut files = Files::new();
     let mut resources = Vec::new();
-    for crd in &CRDS {
-        let name = format!("bases/{GROUP}_{}.yaml", crd.kind.plural);
-        files.insert(Path::new(FOLDER).join(&name), yaml::file(&[crd.render()?])?);
-        resources.push(name);
+    for group in &GROUPS {
+        for crd in group.crds {
+            let name = format!("bases/{}_{}.yaml", crd.kind.group, crd.kind.plural);
+            files.insert(Path::new(FOLDER).join(&name), yaml::file(&[crd.render(group)?])?);
+            resources.extend(group.installed.then_some(name));
+        }
     }
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
@@ -144,14 +205,14 @@ pub fn generate() -> Result<Files, Error> {
 }
 
 impl Crd {
-    fn render(&self) -> Result<Value, Error> {
+    fn render(&self, group: &Group) -> Result<Value, Error> {
         let Self { kind, short, description, columns, .. } = self;
         let mut spec = (self.spec)()?;
         if !self.rules.is_empty() {
             spec["x-kubernetes-validations"] = self.rules.iter().map(Rule::render).collect();
         }
         let mut version = json!({
-            "name": VERSION,
+            "name": kind.versions[0],
             "served": true,
             "storage": true,
             "subresources": {"status": {}},
@@ -171,26 +232,31 @@ impl Crd {
             version["additionalPrinterColumns"] =
                 columns.iter().map(|column| render_column(*column)).chain([age()]).collect();
         }
+        let mut names = json!({
+            "kind": kind.kind,
+            "listKind": format!("{}List", kind.kind),
+            "plural": kind.plural,
+            "singular": kind.kind.to_lowercase(),
+        });
+        if let Some(short) = short {
+            names["shortNames"] = json!([short]);
+        }
+        if !group.categories.is_empty() {
+            names["categories"] = json!(group.categories);
+        }
+        let mut metadata = json!({"name": format!("{}.{}", kind.plural, kind.group)});
+        if !group.labels.is_empty() {
+            metadata["labels"] = group.labels.iter().map(|label| (*label, json!(""))).collect();
+        }
         Ok(json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{}.{GROUP}", kind.plural),
-                // clusterctl moves what is of a labelled CRD; the hierarchy takes what the object owns along.
-                "labels": {clusterctl::LABEL: "", clusterctl::MOVE_HIERARCHY_LABEL: ""},
-            },
+            "metadata": metadata,
             "spec": {
-                "group": GROUP,
+                "group": kind.group,
                 "scope": "Namespaced",
                 "conversion": self.conversion(),
-                "names": {
-                    "kind": kind.kind,
-                    "listKind": format!("{}List", kind.kind),
-                    "plural": kind.plural,
-                    "singular": kind.kind.to_lowercase(),
-                    "shortNames": [short],
-                    "categories": CATEGORIES,
-                },
+                "names": names,
                 "versions": [version],
             },
         }))

@@ -20,6 +20,13 @@ pub fn schema() -> Result<Value, Error> {
     Ok(structural("", crate::openapi::pod_spec()?))
 }
 
+/// The schema of `ResourceRequirements`: that of a container's `resources`.
+pub fn resources() -> Result<Value, Error> {
+    let mut schema = schema()?;
+    let resources = schema.pointer_mut("/properties/containers/items/properties/resources");
+    resources.map(Value::take).ok_or_else(|| Error::Content("a container has no resources".to_owned()))
+}
+
 /// `name` is the property that the schema belongs to.
 fn structural(name: &str, schema: Value) -> Value {
     let Value::Object(mut schema) = schema else { return schema };

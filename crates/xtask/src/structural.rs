@@ -1,6 +1,6 @@
 //! From a derived schema to a structural one, which is all that a CRD may hold.
 
-use api::schema::POD_SPEC_FORMAT;
+use api::schema::{DEFAULT, POD_SPEC_FORMAT, RESOURCES_FORMAT};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -16,24 +16,35 @@ pub fn of<T: JsonSchema>() -> Result<Value, Error> {
     structural(settings.into_generator().into_root_schema_for::<T>().to_value())
 }
 
-/// Optional means nullable (but for lists of words), descriptions are plain text, and what only describes Rust goes: titles, defaults (a default
-/// would be written into users' objects) and formats of unsigned integers.
+/// Optional means nullable (but for lists of words, and for what has a default), descriptions are plain text, and what only
+/// describes Rust goes: titles, defaults (a default would be written into users' objects; those that are meant to be have
+/// [`DEFAULT`]) and formats of unsigned integers.
 fn structural(schema: Value) -> Result<Value, Error> {
     let Value::Object(schema) = schema else { return Ok(schema) };
     let mut schema = without_null(schema);
     if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         schema.remove("format");
     }
-    if schema.get("format").is_some_and(|format| format == POD_SPEC_FORMAT) {
-        let Value::Object(mut pod_spec) = pod_spec::schema()? else {
-            return Err(Error::Content("the schema of PodSpec is not an object".to_owned()));
+    let kept = match schema.get("format").and_then(Value::as_str) {
+        Some(POD_SPEC_FORMAT) => Some(pod_spec::schema()?),
+        Some(RESOURCES_FORMAT) => Some(pod_spec::resources()?),
+        _ => None,
+    };
+    if let Some(kept) = kept {
+        let Value::Object(mut kept) = kept else {
+            return Err(Error::Content("a kept schema is not an object".to_owned()));
         };
         let description = schema.get("description").and_then(Value::as_str).map(plain);
-        pod_spec.extend(description.map(|text| ("description".to_owned(), json!(text))));
-        return Ok(Value::Object(pod_spec));
+        kept.extend(description.map(|text| ("description".to_owned(), json!(text))));
+        return Ok(Value::Object(kept));
     }
     for keyword in ["title", "default"] {
         schema.remove(keyword);
+    }
+    if let Some(default) = schema.remove(DEFAULT) {
+        // A null that is kept gets no default.
+        schema.remove("nullable");
+        schema.insert("default".to_owned(), default);
     }
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = plain(description);
@@ -46,7 +57,7 @@ fn structural(schema: Value) -> Result<Value, Error> {
             if let (false, Some(of)) = (required.contains(&json!(name)), property.as_object_mut()) {
                 // A null that is kept is looked up among the words, and never found, even where it is one of them. Where it
                 // is not kept, the server drops the field.
-                if !of.contains_key("enum") {
+                if !of.contains_key("enum") && !of.contains_key("default") {
                     of.insert("nullable".to_owned(), json!(true));
                 }
             }

@@ -1,8 +1,5 @@
 //! Objects as v0.5.0 and v0.6.0 wrote them, ours, and malformed ones.
 
-use std::fs;
-use std::path::PathBuf;
-
 use domain::condition::{Condition, Status::True};
 use domain::object::Row;
 use serde_json::{Value, json};
@@ -14,7 +11,7 @@ use super::machine_image_syncer::SyncerRow;
 use super::machine_image_template::TemplateRow;
 use super::plan::{MachineImageDetails, PlanRow, Status as PlanStatus};
 use crate::pod_template::Containers;
-use crate::reading::{object, references, row};
+use crate::reading::{fixtures, object, references, row};
 use crate::reference::ObjectReference;
 
 #[expect(clippy::unnecessary_wraps, reason = "what it is compared with is optional")]
@@ -228,16 +225,6 @@ fn a_status_is_written_with_the_names_of_the_wire() {
     assert_eq!(serde_json::to_value(PlanStatus::default()).unwrap(), json!({}));
 }
 
-fn fixtures(folder: &str) -> Vec<(String, String)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(folder);
-    let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
-    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    let mut files: Vec<_> =
-        files.map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap())).collect();
-    files.sort();
-    files
-}
-
 /// What is wrong with an object of any of our kinds, by its row.
 fn malformed(yaml: &str) -> Option<Box<str>> {
     let kind = object(yaml)["kind"].as_str().unwrap().to_owned();
@@ -258,7 +245,7 @@ fn malformed(yaml: &str) -> Option<Box<str>> {
 #[test]
 fn what_the_server_accepts_is_read() {
     for (path, yaml) in fixtures("accepted") {
-        let expected = path.ends_with("without-spec.yaml").then(|| "spec is missing".into());
+        let expected = path.ends_with("without-spec").then(|| "spec is missing".into());
         assert_eq!(malformed(&yaml), expected, "{path}");
     }
 }

@@ -20,22 +20,20 @@ pub(crate) use self::fault::{Fault, Why, words};
 use self::rules::Rule;
 
 macro_rules! crd {
-    ($plural:literal) => {
-        include_str!(concat!(
-            "../../../../../config/crd/bases/kubernetesupgraded.dimitrikoshkin.com_",
-            $plural,
-            ".yaml"
-        ))
+    ($name:literal) => {
+        include_str!(concat!("../../../../../config/crd/bases/", $name, ".yaml"))
     };
 }
 
-const CRDS: [&str; 6] = [
-    crd!("debianrepositorysources"),
-    crd!("machineimagetemplates"),
-    crd!("machineimagesyncers"),
-    crd!("machineimages"),
-    crd!("plans"),
-    crd!("clusterclassclusterupgraders"),
+const CRDS: [&str; 8] = [
+    crd!("kubernetesupgraded.dimitrikoshkin.com_debianrepositorysources"),
+    crd!("kubernetesupgraded.dimitrikoshkin.com_machineimagetemplates"),
+    crd!("kubernetesupgraded.dimitrikoshkin.com_machineimagesyncers"),
+    crd!("kubernetesupgraded.dimitrikoshkin.com_machineimages"),
+    crd!("kubernetesupgraded.dimitrikoshkin.com_plans"),
+    crd!("kubernetesupgraded.dimitrikoshkin.com_clusterclassclusterupgraders"),
+    crd!("operator.kairos.io_nodeops"),
+    crd!("operator.kairos.io_nodeopupgrades"),
 ];
 
 static SCHEMAS: LazyLock<Result<BTreeMap<String, Schema>, String>> =
