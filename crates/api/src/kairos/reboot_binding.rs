@@ -70,7 +70,7 @@ impl Row for RebootBindingRow {
             malformed: None,
             is_of_the_role: *wire.role_ref.name == *CLUSTER_ROLE,
             service_accounts: accounts
-                .map(|subject| ObjectKey { namespace: subject.namespace, name: subject.name })
+                .map(|subject| ObjectKey::new(subject.namespace, subject.name))
                 .collect(),
         }
     }
