@@ -282,13 +282,22 @@ fn upgrader(world: &World, key: &ObjectKey, object: &Value) -> Result<(), String
         "ClusterPaused" => cluster["spec"]["paused"] == true,
         // Nothing moves while it is paused, and so nothing tells that it would.
         "UpgradeStalled" => standstill(&|it| *it == name) || cluster["spec"]["paused"] == true,
-        "ImageSuspect" | "MaxConcurrentReached" => standstill(&|it| *it != name),
+        "ImageSuspect" | "MaxConcurrentReached" => {
+            standstill(&|it| *it != name) || another_is_stalled(world, key)
+        }
         _ => false,
     };
     if justified {
         return Ok(());
     }
     Err(format!("its Cluster is at {have}, its Plan at {want}, and it waits for {:?}", reason(object)))
+}
+
+/// Whether another upgrader of the namespace says that its Cluster is stalled: what it says is looked at by itself.
+fn another_is_stalled(world: &World, key: &ObjectKey) -> bool {
+    let id = world.catalogue.named("ClusterClassClusterUpgrader");
+    let mut others = id.into_iter().flat_map(|id| world.objects.all(id)).filter(|(other, _)| *other != key);
+    others.any(|(other, object)| other.namespace == key.namespace && reason(object) == "UpgradeStalled")
 }
 
 fn has_wanted_image(object: &Value, cluster: &Value, plan: Option<&Value>, have: &str) -> bool {
