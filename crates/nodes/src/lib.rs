@@ -5,11 +5,13 @@
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`admit`] | which nodes may start now, and why each other one may not |
 //! | [`cordon`] | whose a cordon is, when it is taken and when it is undone |
 //! | [`names`] | names of what is created for a node |
 //!
 //! *Architecture invariant:* nothing here talks, waits or knows the time by itself; every function is total.
 
+pub mod admit;
 pub mod cordon;
 pub mod names;
 pub mod reason;
