@@ -6,6 +6,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`admit`] | which nodes may start now, and why each other one may not |
+//! | [`drain`] | what becomes of each pod of a node, and which budget stands in the way |
 //! | [`cordon`] | whose a cordon is, when it is taken and when it is undone |
 //! | [`names`] | names of what is created for a node |
 //!
@@ -13,6 +14,7 @@
 
 pub mod admit;
 pub mod cordon;
+pub mod drain;
 pub mod names;
 pub mod reason;
 
