@@ -1,10 +1,13 @@
 //! Operations on nodes: one engine for every dialect that has a node checked, cordoned, drained, changed, rebooted and
 //! given back.
 //!
-//! The words of no dialect stand here.
+//! A dialect (a kind, or annotations on Nodes) is translated to [`machine::Facts`] and [`machine::Policy`]; what the engine
+//! says is an [`machine::Action`] or a [`reason::Reason`], which the dialect puts into its own words. The words of no
+//! dialect stand here.
 //!
 //! | module | answers |
 //! |---|---|
+//! | [`machine`] | where one node stands, and what is to be done with it next |
 //! | [`admit`] | which nodes may start now, and why each other one may not |
 //! | [`drain`] | what becomes of each pod of a node, and which budget stands in the way |
 //! | [`cordon`] | whose a cordon is, when it is taken and when it is undone |
@@ -15,6 +18,7 @@
 pub mod admit;
 pub mod cordon;
 pub mod drain;
+pub mod machine;
 pub mod names;
 pub mod reason;
 
