@@ -128,7 +128,10 @@ impl Witness {
             let keeps = match &node.record.end {
                 None => true,
                 Some(End::Done(_)) => false,
-                Some(End::Failed(_)) => node.told || (touched && !uncordon_on_failure),
+                Some(End::Failed(_)) => {
+                    // From then on nobody can tell whether it was told to reboot.
+                    node.record.asked.is_some() || (touched && !uncordon_on_failure)
+                }
             };
             let keeps = keeps && !world.deleted;
             if !keeps && node.is_ours() {

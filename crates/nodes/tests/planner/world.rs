@@ -47,8 +47,6 @@ pub(crate) struct Node {
     pub(crate) reboot: RebootPod,
     pub(crate) pods: BTreeMap<String, Pod>,
     pub(crate) runs: u32,
-    /// It was told to reboot, or is by itself.
-    pub(crate) told: bool,
     /// Its command has ended well.
     pub(crate) succeeded: bool,
     pub(crate) reboots: u32,
@@ -108,7 +106,6 @@ impl World {
                 pods: pods.collect(),
                 runs: 0,
                 succeeded: false,
-                told: spec.adopted,
                 reboots: 0,
                 down: false,
                 record: Record::default(),
@@ -349,7 +346,6 @@ impl World {
             return;
         }
         self.node(name).reboot = RebootPod::Asked;
-        self.node(name).told = true;
         if self.node(name).spec.boot.ends != Boot::Ignored {
             let boots = self.node(name).boots;
             self.after(5, Happening::Down(name.to_owned(), boots));
@@ -473,8 +469,6 @@ impl Node {
                 Some("has its Job deleted by hand")
             }
             What::RebootPodDeleted if self.reboot != RebootPod::Absent => {
-                // From then on nobody can tell whether it was told.
-                self.told |= self.record.asked.is_some();
                 self.reboot = RebootPod::Absent;
                 Some("has its reboot pod deleted by hand")
             }
