@@ -9,11 +9,12 @@
 //! cluster and the write of the word for it leaves the two apart, and the next one would have to guess which is right. So
 //! [`state`] reads the objects (the cordon, the Job, the pods, the bootID), and beside them a [`Record`] of what objects do not
 //! keep: that the node was approved, the clocks of its deadlines, its bootID before the reboot, how it ended. A mark of the
-//! record is set once, and only after what it tells of is true; the clock of a deadline before what it limits. A killed process
-//! costs at most the same question again: each [`Action`] may be repeated, and is named until the facts show it done.
+//! record is written only after what it tells of is true; the clock of a deadline before what it limits. A killed process costs at
+//! most the same question again: each [`Action`] may be repeated, and is named until the facts show it done.
 //!
-//! *Architecture invariant:* the command is not run again once it was seen to run (`Record::started`), and before that its Job's
-//! deterministic name holds. An ended record is never left, whatever the facts become.
+//! *Architecture invariant:* the command is not run again once its Job was seen (`Record::started`), and before that the Job's
+//! deterministic name holds; only a Job that somebody deletes before it was ever seen is made again. An ended record is never
+//! left, whatever the facts become.
 //!
 //! Dialects differ in what the steps are, not in their order. `Preflight` is whatever is done on a node before it is disturbed:
 //! a check, or the staging of an update. `Running` is a Job, or an agent that was told. A reboot is asked of a pod that was put
