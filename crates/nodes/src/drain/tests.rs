@@ -259,17 +259,23 @@ fn past_the_deadline_each_policy_does_its_own() {
 }
 
 fn any_pod() -> impl Strategy<Value = Pod> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    let leaving_by = proptest::option::weighted(0.3, 0_i64..200);
-    (0_u8..6, flags, leaving_by, 0_u8..5).prop_map(
+    use proptest::bool::weighted;
+    let flags = (weighted(0.9), any::<bool>(), weighted(0.8), weighted(0.2), weighted(0.1));
+    let leaving_by = proptest::option::weighted(0.15, 0_i64..200);
+    let phase = prop_oneof![
+        6 => Just(Phase::Running),
+        1 => Just(Phase::Pending),
+        1 => Just(Phase::Succeeded),
+        1 => Just(Phase::Unknown),
+    ];
+    (0_u8..6, flags, leaving_by, phase).prop_map(
         |(n, (owned, daemon, ready, empty_dir, late), leaving_by, phase)| Pod {
             owned,
             daemon: daemon && !owned,
             ready,
             empty_dir,
             leaving_by: leaving_by.map(at),
-            phase: [Phase::Pending, Phase::Running, Phase::Succeeded, Phase::Failed, Phase::Unknown]
-                [usize::from(phase)],
+            phase,
             not_before: late.then(|| at(150)),
             ..pod(&format!("p{n}"))
         },
