@@ -46,8 +46,7 @@ impl ObjectReference {
             api_version: Some(kind.api_version().into()),
             kind: Some(kind.kind.into()),
             name: Some((&*meta.key.name).into()),
-            namespace: Some((&*meta.key.namespace).into())
-                .filter(|namespace: &Box<str>| !namespace.is_empty()),
+            namespace: Some(&*meta.key.namespace).filter(|namespace| !namespace.is_empty()).map(Into::into),
             uid: Some(meta.uid.clone()).filter(|uid| !uid.is_empty()),
             ..Self::default()
         }
