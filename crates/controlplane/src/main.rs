@@ -126,19 +126,29 @@ async fn serve(up: &Up) -> Result<(), Error> {
     if !up.api_only {
         plane.create_node("worker", &[]).await?;
     }
-    println!("export KUBECONFIG={}", plane.kubeconfig_path().display());
-    println!("# kubectl: {}", plane.kubectl().display());
-    println!("# logs: {}/logs, audit log: {}", plane.folder().display(), plane.audit_log_path().display());
+    tell(&format!("export KUBECONFIG={}", plane.kubeconfig_path().display()));
+    tell(&format!("# kubectl: {}", plane.kubectl().display()));
+    tell(&format!(
+        "# logs: {}/logs, audit log: {}",
+        plane.folder().display(),
+        plane.audit_log_path().display()
+    ));
     if let Some(version) = &up.cluster {
         let cluster = ClassCluster::new("demo", version);
         plane.create_class_cluster(&cluster).await?;
-        println!("# cluster {}/{} at {version}", cluster.namespace, cluster.name);
+        tell(&format!("# cluster {}/{} at {version}", cluster.namespace, cluster.name));
     }
     eprintln!("controlplane: ready; Ctrl-C ends it");
     loop {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         plane.check_alive()?;
     }
+}
+
+/// Prints a line for whoever still reads: a pipe that is closed after the first line must not end the control plane.
+fn tell(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Prints the audit log's sums before it goes with the rest.
