@@ -13,11 +13,11 @@ pub mod interval;
 pub mod kairos;
 pub mod nodes;
 pub mod pod_template;
-#[cfg(test)]
-mod reading;
 pub mod reference;
 pub mod schema;
 pub mod selector;
 pub mod source;
+#[cfg(test)]
+mod tests;
 pub mod upgrader;
 pub mod wire;

@@ -236,7 +236,7 @@ impl Row for ClusterInUse {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::row;
+    use crate::tests::row;
 
     fn sorted(mut versions: Vec<Box<str>>) -> Vec<Box<str>> {
         versions.sort();

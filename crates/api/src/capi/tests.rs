@@ -6,7 +6,7 @@ use super::cluster::{Class, ClusterRow, ControlPlaneRef, Group, Override, Progre
 use super::cluster_class::{ClusterClassRow, Shape};
 use super::control_plane::ControlPlane;
 use super::machine_pool::MachinePool;
-use crate::reading::{references, row};
+use crate::tests::{references, row};
 
 const V1BETA2: &str = "
 metadata:
@@ -172,7 +172,7 @@ fn the_newer_conditions_within_v1beta1_count_first() {
 fn a_cluster_without_a_topology_and_an_empty_one_are_read() {
     let row: ClusterRow = row("metadata: {name: c}\nspec: {paused: true, clusterNetwork: {}}");
     assert_eq!((row.malformed, row.topology, row.paused, row.phase), (None, None, true, None));
-    let row: ClusterRow = super::super::reading::row("metadata: {name: c}");
+    let row: ClusterRow = crate::tests::row("metadata: {name: c}");
     assert_eq!((row.malformed, row.has_new_conditions), (None, false));
 }
 
@@ -228,7 +228,7 @@ fn a_class_of_v1beta1() {
         (Some(False), 0, false)
     );
     let newer = "status: {conditions: [], v1beta2: {conditions: [{type: VariablesReady, status: 'True'}]}}";
-    let row: ClusterClassRow = super::super::reading::row(&format!("metadata: {{name: c}}\n{newer}"));
+    let row: ClusterClassRow = crate::tests::row(&format!("metadata: {{name: c}}\n{newer}"));
     assert_eq!((row.variables_ready, row.observed_generation), (Some(True), None));
 }
 

@@ -169,7 +169,7 @@ impl Row for NodeJobRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::row;
+    use crate::tests::row;
 
     fn job(conditions: &str) -> NodeJobRow {
         row(&format!(

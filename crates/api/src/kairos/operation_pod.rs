@@ -252,7 +252,7 @@ impl Row for OperationPodRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::row;
+    use crate::tests::row;
 
     #[test]
     fn what_a_pod_waits_for_is_told() {

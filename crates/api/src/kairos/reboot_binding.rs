@@ -87,7 +87,7 @@ impl Row for RebootBindingRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::row;
+    use crate::tests::row;
 
     #[test]
     fn one_that_others_use_too_stays() {

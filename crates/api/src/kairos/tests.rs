@@ -14,8 +14,8 @@ use super::node_op::{self, Drain, NodeOpRow};
 use super::node_op_upgrade::{self, NodeOpUpgradeRow};
 use super::node_status::{Counts, NodeRecord, NodeStatus};
 use super::{NodeOutcome, NodePhase, NodeReach, OperationPhase, RebootStatus, UpgradePhase};
-use crate::reading::{fixtures, object, row, row_of};
 use crate::selector::LabelSelector;
+use crate::tests::{fixtures, object, row, row_of};
 
 mod upstream;
 

@@ -158,7 +158,7 @@ impl Row for DisruptionBudgetRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::row;
+    use crate::tests::row;
     use serde_json::json;
 
     fn labels(of: serde_json::Value) -> Labels {

@@ -144,7 +144,7 @@ impl Row for NodeRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reading::row;
+    use crate::tests::row;
 
     #[test]
     fn a_node_that_was_cordoned_and_has_gone_down() {

@@ -11,8 +11,8 @@ use super::machine_image_syncer::SyncerRow;
 use super::machine_image_template::TemplateRow;
 use super::plan::{MachineImageDetails, PlanRow, Status as PlanStatus};
 use crate::pod_template::Containers;
-use crate::reading::{fixtures, object, references, row};
 use crate::reference::ObjectReference;
+use crate::tests::{fixtures, object, references, row};
 
 #[expect(clippy::unnecessary_wraps, reason = "what it is compared with is optional")]
 fn text(value: &str) -> Option<Box<str>> {
@@ -180,7 +180,7 @@ status:
         ("spec: null", "spec is missing"),
         ("spec: {clusterName: c}", "spec: missing field `planRef`"),
     ] {
-        let row: UpgraderRow = super::super::reading::row(&format!("metadata: {{name: x}}\n{spec}"));
+        let row: UpgraderRow = crate::tests::row(&format!("metadata: {{name: x}}\n{spec}"));
         assert_eq!(row.malformed.as_deref(), Some(expected));
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::batch::pod::{PodTermination, Terminated};
-use crate::reading::{references, row};
+use crate::tests::{references, row};
 
 #[test]
 fn a_job_that_has_succeeded() {

@@ -16,7 +16,7 @@ use super::super::{
     SERVICE_ACCOUNT_SUFFIX, UPGRADE_MANAGER, UpgradePhase, cordon::CordonOwner,
 };
 use crate::nodes::node::NodeRow;
-use crate::reading::{fixtures, references, row_of};
+use crate::tests::{fixtures, references, row_of};
 
 /// The objects of one file.
 struct Left(Vec<Value>);
