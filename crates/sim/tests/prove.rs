@@ -59,6 +59,11 @@ const FOUND: &[(u64, &str)] = &[
     (924, "a leader whose clock was set slept on when its lease was good again"),
     (3603, "a minor of which nobody could tell whether it is there was looked for after an interval alone"),
     (1750, "what somebody changed right before a status was written was not looked at"),
+    (12773, "the template that a Job is made of was waited for as that of a newer image, for ever"),
+    (12336, "what the last holder of the lease had set was taken for put back by someone else"),
+    (26109, "a Cluster that a killed process had set lost its place, as requests about it had no answer"),
+    (16488, "a clock that was set forward ended the place that a write held"),
+    (20205, "what a status without an answer had set was left there by the next one"),
 ];
 
 #[test]
