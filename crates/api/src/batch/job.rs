@@ -42,14 +42,27 @@ struct TemplateWire {
     spec: PodSpec,
 }
 
+/// The status of a Job as read.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct StatusWire {
-    active: Option<u32>,
-    succeeded: Option<u32>,
-    failed: Option<u32>,
+pub(crate) struct StatusWire {
+    pub(crate) active: Option<u32>,
+    pub(crate) succeeded: Option<u32>,
+    pub(crate) failed: Option<u32>,
     #[serde(deserialize_with = "null_is_default")]
     conditions: Vec<ConditionWire>,
+}
+
+impl StatusWire {
+    /// How the Job ended, where the condition of this type holds.
+    pub(crate) fn ended(&self, type_: &str) -> Option<Ended> {
+        let holds = |condition: &&ConditionWire| *condition.type_ == *type_ && *condition.status == *"True";
+        self.conditions.iter().find(holds).map(|condition| Ended {
+            reason: condition.reason.clone().unwrap_or_default(),
+            message: condition.message.clone().unwrap_or_default(),
+            at: condition.last_transition_time,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -115,18 +128,9 @@ impl Row for JobRow {
 
     fn from_wire(meta: &WireMeta, wire: Wire) -> Self {
         let Wire { spec, status } = wire;
-        let ended = |type_: &str| {
-            let holds =
-                |condition: &&ConditionWire| *condition.type_ == *type_ && *condition.status == *"True";
-            status.conditions.iter().find(holds).map(|condition| Ended {
-                reason: condition.reason.clone().unwrap_or_default(),
-                message: condition.message.clone().unwrap_or_default(),
-                at: condition.last_transition_time,
-            })
-        };
         Self {
-            complete: ended("Complete"),
-            failed: ended("Failed"),
+            complete: status.ended("Complete"),
+            failed: status.ended("Failed"),
             active: status.active.unwrap_or_default(),
             succeeded: status.succeeded.unwrap_or_default(),
             failed_pods: status.failed.unwrap_or_default(),

@@ -1,11 +1,10 @@
 //! The Job of a node, of a NodeOp: ours, or as the original made it.
 
 use domain::object::{Meta, Row, WireMeta, null_is_default};
-use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{NODE_LABEL, NODE_OP_LABEL, SENTINEL_CONTAINER};
-use crate::batch::job::Ended;
+use crate::batch::job::{Ended, StatusWire};
 
 pub use crate::batch::job::KIND;
 
@@ -48,26 +47,6 @@ struct PodWire {
 #[serde(default)]
 struct ContainerWire {
     name: Box<str>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct StatusWire {
-    active: Option<u32>,
-    failed: Option<u32>,
-    #[serde(deserialize_with = "null_is_default")]
-    conditions: Vec<ConditionWire>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ConditionWire {
-    #[serde(rename = "type")]
-    type_: Box<str>,
-    status: Box<str>,
-    reason: Option<Box<str>>,
-    message: Option<Box<str>>,
-    last_transition_time: Option<Timestamp>,
 }
 
 /// How far a Job is. One that has both failed and succeeded has failed, as for the original.
@@ -130,15 +109,7 @@ impl Row for NodeJobRow {
     fn from_wire(meta: &WireMeta, wire: Wire) -> Self {
         let Wire { spec, status } = wire;
         let pod = spec.template.spec;
-        let ended = |types: [&str; 2]| {
-            let holds = |type_: &str, of: &ConditionWire| *of.type_ == *type_ && *of.status == *"True";
-            let find = |type_: &str| status.conditions.iter().find(|condition| holds(type_, condition));
-            types.into_iter().find_map(find).map(|condition| Ended {
-                reason: condition.reason.clone().unwrap_or_default(),
-                message: condition.message.clone().unwrap_or_default(),
-                at: condition.last_transition_time,
-            })
-        };
+        let ended = |types: [&str; 2]| types.into_iter().find_map(|type_| status.ended(type_));
         let failed = ended(["Failed", "FailureTarget"]).map(Progress::Failed);
         let progress = failed.or_else(|| ended(["Complete", "SuccessCriteriaMet"]).map(Progress::Succeeded));
         Self {
