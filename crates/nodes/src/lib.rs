@@ -18,6 +18,7 @@
 pub mod admit;
 pub mod cordon;
 pub mod drain;
+pub mod kairos;
 pub mod machine;
 pub mod names;
 pub mod reason;

@@ -123,8 +123,16 @@ impl Shell {
         namespace: &str,
         labels: &str,
     ) -> Result<Vec<T>, Refusal> {
-        let selector = utf8_percent_encode(labels, NON_ALPHANUMERIC);
-        let base = format!("{}?limit=100&labelSelector={selector}", place.path(namespace, None, None));
+        self.list_selected(place, namespace, &format!("labelSelector={}", encoded(labels))).await
+    }
+
+    async fn list_selected<T: DeserializeOwned>(
+        &self,
+        place: &Place,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<T>, Refusal> {
+        let base = format!("{}?limit=100&{selector}", place.path(namespace, None, None));
         let (mut path, mut items) = (base.clone(), Vec::new());
         loop {
             let page: List<T> = parse(&self.send(Method::GET, path, None).await?)?;
@@ -132,7 +140,7 @@ impl Shell {
             if page.metadata.next.is_empty() {
                 return Ok(items);
             }
-            path = format!("{base}&continue={}", utf8_percent_encode(&page.metadata.next, NON_ALPHANUMERIC));
+            path = format!("{base}&continue={}", encoded(&page.metadata.next));
         }
     }
 
@@ -144,6 +152,13 @@ impl Shell {
         labels: &str,
     ) -> Result<Vec<R>, Refusal> {
         let items = self.list::<Box<RawValue>>(place, namespace, labels).await?;
+        items.iter().map(|item| row(item.get())).collect()
+    }
+
+    /// The rows of all namespaces whose fields match a field selector; all of them where it is empty.
+    pub async fn rows_by_fields<R: Row>(&self, place: &Place, fields: &str) -> Result<Vec<R>, Refusal> {
+        let selector = format!("fieldSelector={}", encoded(fields));
+        let items = self.list_selected::<Box<RawValue>>(place, "", &selector).await?;
         items.iter().map(|item| row(item.get())).collect()
     }
 
@@ -180,16 +195,45 @@ impl Shell {
         uid: &str,
         resource_version: Option<ResourceVersion>,
     ) -> Result<(), Refusal> {
-        let mut preconditions = serde_json::json!({"uid": uid});
+        let mut options = delete_options(uid, None);
         if let Some(version) = resource_version {
-            preconditions["resourceVersion"] = Value::String(version.to_string());
+            options["preconditions"]["resourceVersion"] = Value::String(version.to_string());
         }
+        self.delete_by(place, key, &options).await
+    }
+
+    /// Deletes one incarnation of a pod, with so many seconds of grace instead of its own.
+    pub async fn delete_pod(
+        &self,
+        place: &Place,
+        key: &ObjectKey,
+        uid: &str,
+        grace_seconds: Option<u32>,
+    ) -> Result<(), Refusal> {
+        self.delete_by(place, key, &delete_options(uid, grace_seconds)).await
+    }
+
+    /// Evicts one incarnation of a pod: the server asks its PodDisruptionBudgets, and answers with 429 where one of them does
+    /// not allow it.
+    pub async fn evict(
+        &self,
+        place: &Place,
+        key: &ObjectKey,
+        uid: &str,
+        grace_seconds: Option<u32>,
+    ) -> Result<(), Refusal> {
         let body = serde_json::json!({
-            "apiVersion": "v1", "kind": "DeleteOptions",
-            "propagationPolicy": "Background", "preconditions": preconditions,
+            "apiVersion": "policy/v1", "kind": "Eviction",
+            "metadata": {"namespace": key.namespace, "name": key.name},
+            "deleteOptions": delete_options(uid, grace_seconds),
         });
+        let path = place.path(&key.namespace, Some(&key.name), Some("eviction"));
+        self.send(Method::POST, path, Some(("application/json", body.to_string()))).await.map(drop)
+    }
+
+    async fn delete_by(&self, place: &Place, key: &ObjectKey, options: &Value) -> Result<(), Refusal> {
         let path = place.path(&key.namespace, Some(&key.name), None);
-        self.send(Method::DELETE, path, Some(("application/json", body.to_string()))).await.map(drop)
+        self.send(Method::DELETE, path, Some(("application/json", options.to_string()))).await.map(drop)
     }
 
     /// Asks discovery; `path` such as `/apis/example.org`.
@@ -224,6 +268,21 @@ impl Shell {
             }),
         }
     }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn delete_options(uid: &str, grace_seconds: Option<u32>) -> Value {
+    let mut options = serde_json::json!({
+        "apiVersion": "v1", "kind": "DeleteOptions",
+        "propagationPolicy": "Background", "preconditions": {"uid": uid},
+    });
+    if let Some(seconds) = grace_seconds {
+        options["gracePeriodSeconds"] = seconds.into();
+    }
+    options
 }
 
 #[derive(serde::Deserialize)]

@@ -40,8 +40,18 @@ pub(crate) enum Event<R> {
 /// A kind to watch: one that we know, or one that an object names.
 #[derive(Clone, Debug)]
 pub(crate) enum Which {
-    Known(Kind),
+    /// With the label selector that its objects must match; an empty one is all of them.
+    Known(Kind, &'static str),
     Named(DynamicKind),
+}
+
+impl Which {
+    fn labels(&self) -> &'static str {
+        match self {
+            Self::Known(_, labels) => labels,
+            Self::Named(_) => "",
+        }
+    }
 }
 
 /// What every watch needs.
@@ -74,7 +84,7 @@ impl Feeder {
             match self.resolve(&which).await {
                 Ok(Some(resource)) => {
                     absences = 0;
-                    let why = self.watch::<R>(&resource, &table, &mut turn).await;
+                    let why = self.watch::<R>(&resource, which.labels(), &table, &mut turn).await;
                     self.tell(&table, Event::<R>::Unavailable(why));
                 }
                 Ok(None) => self.tell(&table, Event::<R>::Unavailable(Availability::NotInstalled)),
@@ -92,13 +102,19 @@ impl Feeder {
     }
 
     /// Watches until the server no longer serves, or refuses, the kind; says which.
-    async fn watch<R: Row>(&self, resource: &ApiResource, table: &TableId, turn: &mut Turn) -> Availability {
+    async fn watch<R: Row>(
+        &self,
+        resource: &ApiResource,
+        labels: &str,
+        table: &TableId,
+        turn: &mut Turn,
+    ) -> Availability {
         let api: Api<Watched<R>> = match &self.namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
             None => Api::all_with(self.client.clone(), resource),
         };
         let mut streams = self.streams;
-        let mut stream = watcher(api.clone(), config(streams)).boxed();
+        let mut stream = watcher(api.clone(), config(streams, labels)).boxed();
         let mut failures = 0;
         while let Some(event) = stream.next().await {
             match event {
@@ -123,7 +139,7 @@ impl Feeder {
                         // A server that has no streamed lists says so for ever.
                         Some(Refusal::Invalid(_) | Refusal::TestFailed(_)) if streams => {
                             streams = false;
-                            stream = watcher(api.clone(), config(streams)).boxed();
+                            stream = watcher(api.clone(), config(streams, labels)).boxed();
                             continue;
                         }
                         _ => {}
@@ -141,7 +157,7 @@ impl Feeder {
     async fn resolve(&self, which: &Which) -> Result<Option<ApiResource>, Refusal> {
         let shell = Shell::new(self.client.clone(), "", self.clock.clone());
         match which {
-            Which::Known(kind) => {
+            Which::Known(kind, _) => {
                 let version = match kind.versions {
                     [] => None,
                     // Not asked for: where it is not served, the first list says so.
@@ -171,8 +187,9 @@ impl Feeder {
     }
 }
 
-fn config(streams: bool) -> watcher::Config {
+fn config(streams: bool, labels: &str) -> watcher::Config {
     let config = watcher::Config::default().page_size(PAGE);
+    let config = if labels.is_empty() { config } else { config.labels(labels) };
     if streams { config.streaming_lists() } else { config }
 }
 

@@ -55,6 +55,9 @@ pub const CORDONED_BY_ANNOTATION: &str = "operator.kairos.io/cordoned-by";
 pub const REBOOT_STATE_ANNOTATION: &str = "kairos.io/reboot-state";
 /// Value of [`REBOOT_STATE_ANNOTATION`]. The original's pod sets it right before it reboots.
 pub const REBOOT_DONE: &str = "completed";
+/// Annotation on a reboot pod of ours, which tells it to reboot its node: the boot ID that the node is to leave. A pod that
+/// finds another one has nothing to do.
+pub const REBOOT_FROM_ANNOTATION: &str = "operator.kairos.io/reboot-from";
 
 /// Finalizer on a NodeOp with `rebootOnSuccess`.
 pub const FINALIZER: &str = "nodeop-reboot.kairos.io/clusterrolebinding";
@@ -71,6 +74,8 @@ pub const OPERATION_CONTAINER: &str = "nodeop";
 pub const SENTINEL_CONTAINER: &str = "sentinel-creator";
 /// Volume that the original's Jobs leave the file in, and its reboot pods look for it.
 pub const SENTINEL_VOLUME: &str = "sentinel-volume";
+/// Container of our Jobs with a reboot: it tells the boot ID under which the command has ended, in its termination message.
+pub const BOOT_ID_CONTAINER: &str = "boot-id";
 /// Container of a preflight pod.
 pub const PREFLIGHT_CONTAINER: &str = "preflight";
 /// Container of a reboot pod.

@@ -123,7 +123,7 @@ impl Engine {
         let (metrics, instance) = (self.deps.metrics.clone(), self.deps.instance.clone());
         self.rooms.push(Box::new(Holder::new(room, shell, metrics, instance, self.deps.dry_run)));
         let mut registrar = Registrar { engine: &mut self, room: index };
-        registrar.add::<R::Row>(R::KIND, false, own);
+        registrar.add::<R::Row>(R::KIND, "", false, own);
         R::watches(&mut registrar);
         self
     }
@@ -274,12 +274,18 @@ pub struct Registrar<'a> {
 impl Registrar<'_> {
     /// Watches a kind; `mapper` names the room's objects that a changed row concerns.
     pub fn watch<R: Row>(&mut self, kind: Kind, mapper: Mapper<R>) {
-        self.add(kind, false, mapper);
+        self.add(kind, "", false, mapper);
+    }
+
+    /// The same for those objects of a kind that match a label selector: the others are never read. All rooms that watch rows
+    /// of one type watch them with one selector, that of the first.
+    pub fn watch_labelled<R: Row>(&mut self, kind: Kind, labels: &'static str, mapper: Mapper<R>) {
+        self.add(kind, labels, false, mapper);
     }
 
     /// The same for a kind that may not be installed: the process is ready without it.
     pub fn watch_optional<R: Row>(&mut self, kind: Kind, mapper: Mapper<R>) {
-        self.add(kind, true, mapper);
+        self.add(kind, "", true, mapper);
     }
 
     /// Watches the kinds that rows of type `R` name, as rows of type `F`.
@@ -291,7 +297,7 @@ impl Registrar<'_> {
         self.engine.core.map_dynamic::<R, F>(self.room, wants, mapper);
     }
 
-    fn add<R: Row>(&mut self, kind: Kind, optional: bool, mapper: Mapper<R>) {
+    fn add<R: Row>(&mut self, kind: Kind, labels: &'static str, optional: bool, mapper: Mapper<R>) {
         let readiness = self.engine.deps.readiness.clone();
         let gate = || {
             let gate = readiness.gate(&format!("cache {}", kind.plural));
@@ -302,7 +308,7 @@ impl Registrar<'_> {
             let id = TableId::of::<R>();
             self.engine.launches.push(Box::new(move |core: &mut Core, feeder: Feeder, turn| {
                 core.unsync::<R>(&id);
-                tokio::spawn(feeder.run::<R>(Which::Known(kind), id.clone(), turn)).abort_handle()
+                tokio::spawn(feeder.run::<R>(Which::Known(kind, labels), id.clone(), turn)).abort_handle()
             }));
         }
     }

@@ -1,0 +1,23 @@
+//! The dialect of kairos-operator: `NodeOp` and `NodeOpUpgrade`, and the labels of the nodes that run Kairos.
+//!
+//! Each folder is a room. What they share is what the environment of the manager says.
+
+use domain::object::ObjectKey;
+
+/// What the environment of the manager says, by the names that kairos-operator has for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `CONTROLLER_POD_NAMESPACE`: where the manager runs, and the labeler.
+    pub namespace: Box<str>,
+    /// The pod that the manager runs in, `CONTROLLER_POD_NAMESPACE` and `CONTROLLER_POD_NAME`: no drain removes it.
+    pub pod: Option<ObjectKey>,
+    /// `OPERATOR_IMAGE`: the manager's own image. Reboot pods run it.
+    pub operator_image: Box<str>,
+    /// `NODEOP_DEFAULT_IMAGE`: what a command runs in whose NodeOp names no image.
+    pub default_image: Box<str>,
+    /// `NODE_LABELER_IMAGE`: an image with the manager in it, which labels nodes.
+    pub labeler_image: Box<str>,
+}
+
+/// The image of commands where neither a NodeOp nor the environment names one.
+pub const DEFAULT_IMAGE: &str = "busybox:latest";
