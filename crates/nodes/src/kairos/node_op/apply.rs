@@ -170,7 +170,9 @@ impl fmt::Display for Step {
             Self::Hold { .. } => f.write_str("add the finalizer"),
             Self::LetGo { .. } => f.write_str("remove the finalizer"),
             Self::TryPod { .. } => f.write_str("try whether the pods are admitted"),
-            Self::Write { approved, .. } if approved.is_empty() => f.write_str("write down how far nodes are"),
+            Self::Write { approved, .. } if approved.is_empty() => {
+                f.write_str("write down how far nodes are")
+            }
             Self::Write { approved, .. } => write!(f, "give a place to {}", approved.join(", ")),
             Self::Grant { kind, .. } => write!(f, "make the {kind} of reboot pods"),
             Self::ReadNode { node } => write!(f, "read Node {node}"),
@@ -218,7 +220,12 @@ pub enum Answer {
 const GRANTED: [Kind; 3] = [
     Kind { group: "", versions: &["v1"], kind: "ServiceAccount", plural: "serviceaccounts" },
     Kind { group: "rbac.authorization.k8s.io", versions: &["v1"], kind: "Role", plural: "roles" },
-    Kind { group: "rbac.authorization.k8s.io", versions: &["v1"], kind: "RoleBinding", plural: "rolebindings" },
+    Kind {
+        group: "rbac.authorization.k8s.io",
+        versions: &["v1"],
+        kind: "RoleBinding",
+        plural: "rolebindings",
+    },
 ];
 
 /// Makes the request of a step.

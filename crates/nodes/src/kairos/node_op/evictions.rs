@@ -100,7 +100,8 @@ impl Evictions {
 
 /// A budget over pods of the node; nothing where it is over none of them.
 fn budget(row: &DisruptionBudgetRow, pods: &[NodePodRow]) -> Option<Budget> {
-    let over = |pod: &&NodePodRow| pod.meta.key.namespace == row.meta.key.namespace && row.selects(&pod.labels);
+    let over =
+        |pod: &&NodePodRow| pod.meta.key.namespace == row.meta.key.namespace && row.selects(&pod.labels);
     let pods: Vec<ObjectKey> = pods.iter().filter(over).map(|pod| pod.meta.key.clone()).collect();
     if pods.is_empty() {
         return None;
