@@ -117,7 +117,7 @@ fn what_is_absent_is_as_the_original_has_it() {
     for spec in ["{command: [uname]}", &object(&fixture("nodeop-nulls"))["spec"].to_string()] {
         let row = op(spec);
         assert_eq!((row.malformed, row.selector.as_ref().map(LabelSelector::problem)), (None, Ok(None)));
-        assert!(row.selector.unwrap().matches(&std::collections::BTreeMap::new()), "all nodes");
+        assert!(row.selector.as_ref().unwrap().matches(&std::collections::BTreeMap::new()), "all nodes");
         assert_eq!((&*row.host_mount_path, &row.image, row.backoff_limit), ("/host", &None, 6));
         assert!(!row.cordon && !row.uncordon_on_failure && !row.reboot_on_success && !row.stop_on_failure);
         assert_eq!((row.drain, row.concurrency, &row.preflight), (None, None, &None));
