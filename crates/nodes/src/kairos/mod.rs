@@ -1,10 +1,12 @@
 //! The dialect of kairos-operator: `NodeOp` and `NodeOpUpgrade`, and the labels of the nodes that run Kairos.
 //!
-//! Each folder is a room. What they share is what the environment of the manager says.
+//! Each folder is a room. What they share is what the environment and the flags of the manager say.
+
+use std::time::Duration;
 
 use domain::object::ObjectKey;
 
-/// What the environment of the manager says, by the names that kairos-operator has for it.
+/// What the environment of the manager says, by the names that kairos-operator has for it, and its flags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `CONTROLLER_POD_NAMESPACE`: where the manager runs, and the labeler.
@@ -17,6 +19,12 @@ pub struct Settings {
     pub default_image: Box<str>,
     /// `NODE_LABELER_IMAGE`: an image with the manager in it, which labels nodes.
     pub labeler_image: Box<str>,
+    /// A control-plane node is started on only while every other one is ready and not at work, whatever a NodeOp allows.
+    pub one_control_plane_at_a_time: bool,
+    /// How long a drain may take whose NodeOp does not say it; none: as long as it takes.
+    pub drain_timeout: Option<Duration>,
+    /// How long a node may take from being asked to reboot until it is back and ready.
+    pub reboot_timeout: Duration,
 }
 
 /// The image of commands where neither a NodeOp nor the environment names one.
