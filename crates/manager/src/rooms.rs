@@ -8,6 +8,7 @@ use chain::machine_image::MachineImageRoom;
 use chain::machine_image_syncer::SyncerRoom;
 use chain::plan::PlanRoom;
 use nodes::kairos::Settings;
+use nodes::kairos::node_op::NodeOpRoom;
 use runtime::engine::Engine;
 use runtime::room::Room;
 use runtime::rules::Rule;
@@ -44,7 +45,8 @@ const CHAIN: &[Entry] = &[
 ];
 
 /// One line for each controller of operations on nodes.
-const NODES: &[Entry] = &[];
+const NODES: &[Entry] =
+    &[entry::<NodeOpRoom>(|engine, parts| engine.room(NodeOpRoom::new(parts.settings.clone())))];
 
 /// The controllers of a family.
 const fn table(family: Family) -> &'static [Entry] {
