@@ -102,7 +102,7 @@ fn flags() -> String {
          nodes](node-operations.md).\n\n```console\n$ manager nodes --help\n{nodes}```\n\n\
          | environment variable | of `manager nodes` | where it is not set |\n|---|---|---|\n\
          | `CONTROLLER_POD_NAME`, `CONTROLLER_POD_NAMESPACE` | the pod that it runs in, which no drain evicts, and its namespace | the namespace of its ServiceAccount, else `{namespace}` |\n\
-         | `OPERATOR_IMAGE` | its own image, which reboot pods run | `{IMAGE}` |\n\
+         | `OPERATOR_IMAGE` | its own image, which reboot pods and the last container of their Jobs run | `{IMAGE}` |\n\
          | `NODE_LABELER_IMAGE` | the image that labels nodes: it needs `/manager` | `OPERATOR_IMAGE` |\n\
          | `NODEOP_DEFAULT_IMAGE` | the image of NodeOps that name none | `{DEFAULT_IMAGE}` |\n\
          | `SENTINEL_IMAGE` | read by the original; without effect here | |\n\n\

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use http::Response;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use kube::client::Body;
 use serde_json::{Value, json};
 
@@ -60,8 +61,8 @@ async fn played(answers: Vec<Answer>) -> (Told, Vec<String>, i64) {
                 Answer::Nothing => return Err(std::io::Error::other("no route to host")),
                 Answer::Silence => std::future::pending().await,
                 Answer::SilentWatch => {
-                    let body = http_body_util::StreamBody::new(futures::stream::pending::<Frame>());
-                    return Ok(Response::new(Body::wrap_body(body)));
+                    let body = StreamBody::new(futures::stream::pending::<Frame>());
+                    return Ok(Response::new(body.boxed()));
                 }
                 Answer::Code(code) => {
                     let status =
@@ -76,8 +77,8 @@ async fn played(answers: Vec<Answer>) -> (Told, Vec<String>, i64) {
                     (200, events.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n")
                 }
             };
-            let body = Body::from(body.into_bytes());
-            Ok(Response::builder().status(status).body(body).unwrap())
+            let body = Full::new(bytes::Bytes::from(body)).map_err(|never| match never {});
+            Ok(Response::builder().status(status).body(body.boxed()).unwrap())
         }
     });
     let client = Client::new(service, "default");
