@@ -1,10 +1,11 @@
 //! `controlplane`: builds and runs a real Kubernetes control plane on this machine, without containers.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use controlplane::{Binaries, Binary, ClassCluster, ControlPlane, Error};
+use controlplane::{Binaries, Binary, ClassCluster, ControlPlane, Error, image, node};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -18,10 +19,12 @@ struct Arguments {
 enum Command {
     /// Build every binary that is missing in the cache
     Build {
-        /// Build kubelet too, which only tests on a real node need
+        /// Build kubelet too, which only tests on a real node need: not where this machine cannot run one
         #[arg(long)]
         kubelet: bool,
     },
+    /// Write the manager's container image as an OCI layout in a tar file, without a container engine
+    Image(ManagerImage),
     /// List the binaries: name, version, whether it is built, path
     List,
     /// Run a control plane until Ctrl-C
@@ -44,6 +47,19 @@ struct Up {
     audit: bool,
 }
 
+#[derive(clap::Args)]
+struct ManagerImage {
+    /// The manager's executable; if it is not static, this machine's libraries that it needs go with it
+    #[arg(long, value_name = "FILE")]
+    binary: PathBuf,
+    /// The image's complete name, such as example.com/kubernetes-upgrader:v1
+    #[arg(long)]
+    name: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -55,6 +71,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match Arguments::parse().command {
             Command::Build { kubelet } => build(kubelet),
+            Command::Image(image) => write_image(&image),
             Command::List => list(),
             Command::Up(up) => run(up).await,
         }
@@ -75,10 +92,21 @@ fn everything() -> Vec<Binary> {
 fn build(kubelet: bool) -> Result<(), Error> {
     let mut wanted = everything();
     if kubelet {
-        wanted.push(Binary::Kubelet);
+        match node::missing() {
+            None => wanted.push(Binary::Kubelet),
+            Some(missing) => {
+                eprintln!("controlplane: kubelet is not built, tests on a real node are skipped: {missing}")
+            }
+        }
     }
     Binaries::ensure(&wanted)?;
     list()
+}
+
+fn write_image(wanted: &ManagerImage) -> Result<(), Error> {
+    let image = image::manager(&wanted.name, &wanted.binary)?.compressed();
+    println!("{} {} {}", wanted.out.display(), image.name(), image.write(&wanted.out)?);
+    Ok(())
 }
 
 fn list() -> Result<(), Error> {
