@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use controlplane::{Binaries, Binary, ClassCluster, ControlPlane, Error, image, node};
+use controlplane::node::{self, NodeOptions, SandboxNode};
+use controlplane::{Binaries, Binary, ClassCluster, ControlPlane, Error, image};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -32,6 +33,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Up {
     /// Install Cluster API with its in-memory backend
     #[arg(long)]
@@ -39,6 +41,9 @@ struct Up {
     /// Create a Cluster of this Kubernetes version, such as v1.35.0; implies --cluster-api
     #[arg(long, value_name = "VERSION")]
     cluster: Option<String>,
+    /// The node is real: kubelet and containerd in a sandbox that survives its reboots. Needs root
+    #[arg(long, conflicts_with = "api_only")]
+    sandbox_node: bool,
     /// Only etcd and kube-apiserver: no controllers, no nodes, no pods
     #[arg(long)]
     api_only: bool,
@@ -143,7 +148,9 @@ async fn run(up: Up) -> Result<(), Error> {
 
 async fn serve(up: &Up) -> Result<(), Error> {
     let mut builder = ControlPlane::builder();
-    if !up.api_only {
+    if up.sandbox_node {
+        builder = builder.controller_manager().scheduler();
+    } else if !up.api_only {
         builder = builder.workloads();
     }
     if up.cluster_api || up.cluster.is_some() {
@@ -151,9 +158,15 @@ async fn serve(up: &Up) -> Result<(), Error> {
     }
     let mut control_plane = AuditedControlPlane { inner: builder.start().await?, audit: up.audit };
     let plane = &mut control_plane.inner;
-    if !up.api_only {
-        plane.create_node("worker", &[]).await?;
-    }
+    // Ends before the control plane.
+    let node = match (up.sandbox_node, up.api_only) {
+        (true, _) => Some(SandboxNode::start(plane, "worker", NodeOptions::default()).await?),
+        (false, true) => None,
+        (false, false) => {
+            plane.create_node("worker", &[]).await?;
+            None
+        }
+    };
     tell(&format!("export KUBECONFIG={}", plane.kubeconfig_path().display()));
     tell(&format!("# kubectl: {}", plane.kubectl().display()));
     tell(&format!(
@@ -161,6 +174,9 @@ async fn serve(up: &Up) -> Result<(), Error> {
         plane.folder().display(),
         plane.audit_log_path().display()
     ));
+    if let Some(node) = &node {
+        tell(&format!("# node's logs: {}/logs", node.folder().display()));
+    }
     if let Some(version) = &up.cluster {
         let cluster = ClassCluster::new("demo", version);
         plane.create_class_cluster(&cluster).await?;

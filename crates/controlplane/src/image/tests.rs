@@ -119,11 +119,11 @@ fn tar_reads_the_layer_with_modes_and_owners() {
     assert_eq!(
         lines,
         [
-            "drwxr-xr-x 0/0 0 1970-01-01 00:00:00 bin/",
+            "drwxr-xr-x 0/0 0 1970-01-01 00:00:00 bin",
             "lrwxrwxrwx 0/0 0 1970-01-01 00:00:00 bin/run -> ../usr/bin/run",
-            "drwxrwxrwt 0/0 0 1970-01-01 00:00:00 tmp/",
-            "drwxr-xr-x 0/0 0 1970-01-01 00:00:00 usr/",
-            "drwxr-xr-x 0/0 0 1970-01-01 00:00:00 usr/bin/",
+            "drwxrwxrwt 0/0 0 1970-01-01 00:00:00 tmp",
+            "drwxr-xr-x 0/0 0 1970-01-01 00:00:00 usr",
+            "drwxr-xr-x 0/0 0 1970-01-01 00:00:00 usr/bin",
             "-rwxr-xr-x 0/0 10 1970-01-01 00:00:00 usr/bin/run",
         ]
     );

@@ -93,6 +93,8 @@ until [ -S /run/containerd/containerd.sock ]; do sleep 0.1; done
 # shellcheck disable=SC2086
 keep_running kubelet $KUBELET_FLAGS >>/var/log/sandbox-node/kubelet.log 2>&1 &
 
+# As init does on other systems when `reboot` without `-f` asks it to.
+trap 'exec /usr/sbin/reboot' TERM
 trap - EXIT
 # It also reaps whoever loses its parent.
 while :; do wait; done

@@ -50,14 +50,25 @@ pub fn missing() -> Option<String> {
     if image::busybox::find().is_none() {
         lacking.push(("busybox", "busybox-static"));
     }
-    said(rustix::process::geteuid().is_root(), &lacking)
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    said(may_administer(&status), &lacking)
+}
+
+/// Whether a process of this `/proc/<pid>/status` may make namespaces and mounts: `CAP_SYS_ADMIN`, of which root in a container can be
+/// deprived.
+fn may_administer(status: &str) -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .is_some_and(|bits| bits & SYS_ADMIN != 0)
 }
 
 fn said(root: bool, lacking: &[(&str, &str)]) -> Option<String> {
     if root && lacking.is_empty() {
         return None;
     }
-    let mut names: Vec<&str> = if root { Vec::new() } else { vec!["root"] };
+    let mut names: Vec<&str> = if root { Vec::new() } else { vec!["root with CAP_SYS_ADMIN"] };
     names.extend(lacking.iter().map(|(name, _)| *name));
     let mut packages: Vec<&str> = lacking.iter().map(|(_, package)| *package).collect();
     packages.sort_unstable();
@@ -79,13 +90,20 @@ mod tests {
     #[test]
     fn what_is_missing_is_said_with_how_to_get_it() {
         assert_eq!(said(true, &[]), None);
-        assert_eq!(said(false, &[]).unwrap(), "a sandbox node needs root: run it as root");
+        assert_eq!(said(false, &[]).unwrap(), "a sandbox node needs root with CAP_SYS_ADMIN: run it as root");
         let lacking = [("containerd", "containerd"), ("ctr", "containerd"), ("busybox", "busybox-static")];
         assert_eq!(
             said(false, &lacking).unwrap(),
-            "a sandbox node needs root, containerd, ctr, busybox: run it as root, and apt-get install \
+            "a sandbox node needs root with CAP_SYS_ADMIN, containerd, ctr, busybox: run it as root, and apt-get install \
              --no-install-recommends busybox-static containerd"
         );
+    }
+
+    #[test]
+    fn root_without_the_capability_is_not_enough() {
+        assert!(may_administer("Name:\tsh\nCapEff:\t000001fffeffffff\n"));
+        assert!(!may_administer("Name:\tsh\nCapEff:\t00000000a80425fb\n"));
+        assert!(!may_administer(""));
     }
 
     #[test]
