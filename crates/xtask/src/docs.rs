@@ -134,7 +134,7 @@ mod tests {
         for flag in
             ["metrics-bind-address", "health-probe-bind-address", "leader-elect", "kubeconfig", "zap-devel"]
         {
-            assert_eq!(page.matches(&format!("--{flag} ")).count(), 2, "{flag}");
+            assert_eq!(page.matches(&format!("\n      --{flag}")).count(), 2, "{flag}");
         }
     }
 }
