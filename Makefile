@@ -24,7 +24,7 @@ ON_CLUSTER_API = chain faults original
 test: fmt-check lint ## Run every test: format, lints, unit tests, and live tests on a real control plane
 	$(CARGO) test --workspace --no-run
 	$(CARGO) test --workspace --no-run $(ON_CLUSTER_API:%=--test %)
-	$(BIN)/controlplane build
+	$(BIN)/controlplane build --kubelet
 	@echo "Tests run in two rows for some minutes; the output of each is shown when it ends."
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-on-cluster-api test-beside
 
@@ -146,6 +146,12 @@ release-samples: ## Copy the samples to out/samples
 .PHONY: release-snapshot
 release-snapshot: release-manifests release-samples ## Build the release binary, the manifests and the samples
 	$(CARGO) build --release -p manager
+
+.PHONY: image
+image: ## Write the manager's image as IMG to out/manager.tar (an OCI layout), without a container engine
+	$(CARGO) build --release -p manager
+	@mkdir -p $(OUT)
+	$(CARGO) run --quiet -p controlplane -- image --binary=$(RELEASE)/manager --name=$(IMG) --out=$(OUT)/manager.tar
 
 .PHONY: docker-build
 docker-build: ## Build the manager's image as IMG
