@@ -134,7 +134,11 @@ mod tests {
         for flag in
             ["metrics-bind-address", "health-probe-bind-address", "leader-elect", "kubeconfig", "zap-devel"]
         {
-            assert_eq!(page.matches(&format!("\n      --{flag}")).count(), 2, "{flag}");
+            let is_it = |line: &&str| {
+                let rest = line.trim().strip_prefix("--").and_then(|line| line.strip_prefix(flag));
+                rest.is_some_and(|rest| rest.starts_with([' ', '[']))
+            };
+            assert_eq!(page.lines().filter(is_it).count(), 2, "{flag}");
         }
     }
 }
