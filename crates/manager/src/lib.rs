@@ -4,6 +4,7 @@
 //! what it returns is a kill; nothing here keeps state outside of it, and only `main` reads the environment.
 
 pub mod connection;
+pub mod label_node;
 pub mod left_over;
 pub mod options;
 pub mod process;

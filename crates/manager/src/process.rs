@@ -157,7 +157,7 @@ async fn until_end(mut manager: Manager, stop: impl Future<Output = &'static str
 }
 
 /// The name of the first signal that asks to stop. Listens from the call on, before it is awaited.
-fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
+pub(crate) fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -170,7 +170,7 @@ fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
 }
 
 /// An error with everything that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -4,6 +4,9 @@
 
 use domain::object::ObjectKey;
 
+pub mod node_labeler;
+pub mod node_op_upgrade;
+
 /// What the environment of the manager says, by the names that kairos-operator has for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
