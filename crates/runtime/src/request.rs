@@ -169,6 +169,13 @@ impl Shell {
         row(&text)
     }
 
+    /// Asks whether an object would be created, without creating it: schema, defaults, quotas and admission are asked.
+    pub async fn try_create(&self, place: &Place, namespace: &str, body: &Value) -> Result<(), Refusal> {
+        let path =
+            format!("{}?dryRun=All&fieldManager={}", place.path(namespace, None, None), self.manager);
+        self.send(Method::POST, path, Some(("application/json", body.to_string()))).await.map(drop)
+    }
+
     /// Patches an object, or a subresource of it.
     pub async fn patch<R: Row>(
         &self,

@@ -15,6 +15,11 @@ use std::fmt::Write as _;
 use api::batch::job::JobRow;
 use api::capi::cluster::ClusterRow;
 use api::capi::cluster_class::ClusterClassRow;
+use api::kairos::node_job::NodeJobRow;
+use api::kairos::node_op::NodeOpRow;
+use api::kairos::node_op_upgrade::NodeOpUpgradeRow;
+use api::kairos::operation_pod::OperationPodRow;
+use api::nodes::node::NodeRow;
 use api::source::VersionsRow;
 use api::upgrader::cluster_upgrader::UpgraderRow;
 use api::upgrader::debian_repository_source::SourceRow;
@@ -49,8 +54,11 @@ fn completed(mut object: Value) -> Value {
     let kind = object["kind"].as_str().unwrap_or("object").to_lowercase();
     let meta = object["metadata"].as_object_mut().expect("an object has metadata");
     let name = meta["name"].as_str().expect("an object has a name").to_owned();
+    // A Node has none.
+    if kind != "node" {
+        meta.entry("namespace").or_insert(json!("ns"));
+    }
     let defaults = [
-        ("namespace", json!("ns")),
         ("uid", json!(format!("uid-{kind}-{name}"))),
         ("resourceVersion", json!("1")),
         ("generation", json!(1)),
@@ -88,6 +96,35 @@ pub fn store(yaml: &str) -> Store {
         put(&mut store, &object);
     }
     store
+}
+
+/// The same for the kinds that operations on nodes read.
+pub fn nodes(yaml: &str) -> Store {
+    let mut store = Store::default();
+    known::<NodeOpRow>(&mut store, api::kairos::node_op::KIND.api_version());
+    known::<NodeOpUpgradeRow>(&mut store, api::kairos::node_op_upgrade::KIND.api_version());
+    known::<NodeRow>(&mut store, api::nodes::node::KIND.api_version());
+    known::<NodeJobRow>(&mut store, api::kairos::node_job::KIND.api_version());
+    known::<OperationPodRow>(&mut store, api::kairos::operation_pod::KIND.api_version());
+    for object in objects(yaml) {
+        put_on_nodes(&mut store, &object);
+    }
+    store
+}
+
+/// Puts one more object into such a store; kinds that no table is of are left out.
+pub fn put_on_nodes(store: &mut Store, object: &Value) {
+    fn fixed<R: Row>(store: &mut Store, object: &Value) {
+        store.put::<R>(&TableId::of::<R>(), row(object));
+    }
+    match object["kind"].as_str().unwrap() {
+        "NodeOp" => fixed::<NodeOpRow>(store, object),
+        "NodeOpUpgrade" => fixed::<NodeOpUpgradeRow>(store, object),
+        "Node" => fixed::<NodeRow>(store, object),
+        "Job" => fixed::<NodeJobRow>(store, object),
+        "Pod" => fixed::<OperationPodRow>(store, object),
+        _ => {}
+    }
 }
 
 fn known<R: Row>(store: &mut Store, api_version: String) {

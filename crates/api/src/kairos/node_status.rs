@@ -129,6 +129,10 @@ pub struct NodeRecord {
     /// Untouched, Worked or Rebooted: how far a node was changed on which the operation has failed.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub reach: Option<NodeReach>,
+    /// Why it failed: a reason of the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<Cow<'static, str>>,
     /// What is known of the end beside its reason.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     #[schemars(length(max = 4096))]

@@ -1,19 +1,19 @@
-//! The pods that a NodeOp makes without a Job: preflight and reboot, ours, or as the original made them. All have
-//! [`NODE_OP_LABEL`], which no pod of a Job has: one watch by that label shows both.
+//! The pods of a NodeOp: preflight and reboot, ours, or as the original made them, and those of our Jobs. All have
+//! [`NODE_OP_LABEL`]: one watch by that label shows them. The pods of the original's Jobs have it not.
 
 use domain::object::{Meta, Row, WireMeta, null_is_default};
 use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{
-    NODE_LABEL, NODE_OP_LABEL, PREFLIGHT_LABEL, REBOOT_DONE, REBOOT_LABEL, REBOOT_STATE_ANNOTATION,
-    SENTINEL_VOLUME,
+    NODE_LABEL, NODE_OP_LABEL, PREFLIGHT_LABEL, REBOOT_DONE, REBOOT_FROM_ANNOTATION, REBOOT_LABEL,
+    REBOOT_STATE_ANNOTATION, SENTINEL_VOLUME,
 };
 use crate::batch::pod::SUCCEEDED;
 
 pub use crate::batch::pod::KIND;
 
-/// Index: uid of the NodeOp that owns the pod.
+/// Index: uid of the NodeOp, or of the Job, that owns the pod.
 pub const OWNER_INDEX: &str = "owner";
 /// Phase of a pod with a container that has failed and is not run again.
 pub const FAILED: &str = "Failed";
@@ -50,6 +50,8 @@ struct StatusWire {
     message: Option<Box<str>>,
     #[serde(deserialize_with = "null_is_default")]
     conditions: Vec<ConditionWire>,
+    #[serde(deserialize_with = "null_is_default")]
+    init_container_statuses: Vec<ContainerWire>,
     #[serde(deserialize_with = "null_is_default")]
     container_statuses: Vec<ContainerWire>,
 }
@@ -108,9 +110,9 @@ pub enum Role {
     Preflight,
     /// Reboots the node.
     Reboot,
-    /// Neither label is there.
+    /// Neither label is there: it runs the command.
     #[default]
-    Unknown,
+    Command,
 }
 
 /// A reason with its message; both may be empty.
@@ -133,7 +135,7 @@ pub struct Terminated {
     pub message: Box<str>,
 }
 
-/// What is kept of a pod of an operation. It has one container.
+/// What is kept of a pod of an operation. It has one container, and one before it where a Job has a reboot to come.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OperationPodRow {
     /// Identity.
@@ -144,6 +146,8 @@ pub struct OperationPodRow {
     pub role: Role,
     /// Uid of the owner that manages it.
     pub owner_uid: Option<Box<str>>,
+    /// Name of that owner: of the Job, where it runs the command.
+    pub owner_name: Option<Box<str>>,
     /// The label [`NODE_OP_LABEL`], as it stands: a name that no label can be is not in it as it is.
     pub node_op_label: Option<Box<str>>,
     /// The label [`NODE_LABEL`], in the same way.
@@ -155,13 +159,15 @@ pub struct OperationPodRow {
     pub awaits_sentinel: bool,
     /// The annotation [`REBOOT_STATE_ANNOTATION`].
     pub reboot_state: Option<Box<str>>,
+    /// The annotation [`REBOOT_FROM_ANNOTATION`].
+    pub reboot_from: Option<Box<str>>,
     /// `status.phase`.
     pub phase: Box<str>,
     /// Its condition Ready is true.
     pub ready: bool,
     /// Why the pod is in its phase, where the kubelet says so: an eviction, a deadline.
     pub said: Said,
-    /// What its container waits for; an image that cannot be pulled, for example.
+    /// What the first of its containers that does not run waits for; an image that cannot be pulled, for example.
     pub waits_for: Option<Said>,
     /// Since when its container runs or ran: after its image was pulled.
     pub started: Option<Timestamp>,
@@ -192,12 +198,14 @@ impl OperationPodRow {
             role: match (has(REBOOT_LABEL), has(PREFLIGHT_LABEL)) {
                 (true, _) => Role::Reboot,
                 (false, true) => Role::Preflight,
-                (false, false) => Role::Unknown,
+                (false, false) => Role::Command,
             },
             owner_uid: meta.controller().map(|owner| owner.uid.clone()),
+            owner_name: meta.controller().map(|owner| owner.name.clone()),
             node_op_label: meta.label(NODE_OP_LABEL).map(Box::from),
             node_label: meta.label(NODE_LABEL).map(Box::from),
             reboot_state: meta.annotation(REBOOT_STATE_ANNOTATION).map(Box::from),
+            reboot_from: meta.annotation(REBOOT_FROM_ANNOTATION).map(Box::from),
             ..Self::default()
         }
     }
@@ -213,6 +221,7 @@ impl Row for OperationPodRow {
             message: message.unwrap_or_default(),
         };
         let ready = |condition: &ConditionWire| *condition.type_ == *"Ready" && *condition.status == *"True";
+        let before = status.init_container_statuses.into_iter().find_map(|container| container.state.waiting);
         let ContainerWire { state, last_state } =
             status.container_statuses.into_iter().next().unwrap_or_default();
         let terminated = state.terminated.or(last_state.terminated);
@@ -223,7 +232,7 @@ impl Row for OperationPodRow {
             phase: status.phase.unwrap_or_default(),
             ready: status.conditions.iter().any(ready),
             said: said(status.reason, status.message),
-            waits_for: state.waiting.map(|waiting| said(waiting.reason, waiting.message)),
+            waits_for: before.or(state.waiting).map(|waiting| said(waiting.reason, waiting.message)),
             started: started.or_else(|| terminated.as_ref()?.started_at),
             terminated: terminated.map(|of| Terminated {
                 exit_code: of.exit_code,

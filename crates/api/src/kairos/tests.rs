@@ -121,7 +121,7 @@ fn what_is_absent_is_as_the_original_has_it() {
         assert_eq!((&*row.host_mount_path, row.image, row.backoff_limit), ("/host", None, 6));
         assert!(!row.cordon && !row.uncordon_on_failure && !row.reboot_on_success && !row.stop_on_failure);
         assert_eq!((row.drain, row.concurrency, row.preflight), (None, None, None));
-        assert_eq!((row.resources, row.image_pull_secrets.len(), row.has_finalizer), (None, 0, false));
+        assert_eq!((row.resources, row.image_pull_secrets.len(), row.has_finalizer()), (None, 0, false));
     }
     for spec in ["{image: a}", &object(&fixture("nodeopupgrade-nulls"))["spec"].to_string()] {
         let row = upgrade(spec);
@@ -161,7 +161,7 @@ fn a_node_op_with_everything() {
     let row: NodeOpRow = row_of(object);
     assert_eq!((row.command.len(), &*row.host_mount_path), (3, "/node"));
     assert!(row.cordon && row.uncordon_on_failure && row.reboot_on_success && row.stop_on_failure);
-    assert!(row.has_finalizer);
+    assert!(row.has_finalizer());
     let drain = Drain {
         force: true,
         grace_period_seconds: Some(30),

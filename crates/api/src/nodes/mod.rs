@@ -2,3 +2,4 @@
 
 pub mod disruption_budget;
 pub mod node;
+pub mod pod;

@@ -2,10 +2,9 @@
 //!
 //! Each folder is a room. What they share is what the environment of the manager says.
 
-use domain::object::ObjectKey;
+use std::time::Duration;
 
-pub mod node_labeler;
-pub mod node_op_upgrade;
+use domain::object::ObjectKey;
 
 /// What the environment of the manager says, by the names that kairos-operator has for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +19,17 @@ pub struct Settings {
     pub default_image: Box<str>,
     /// `NODE_LABELER_IMAGE`: an image with the manager in it, which labels nodes.
     pub labeler_image: Box<str>,
+    /// One control-plane node at a time, and none while another is not Ready, whatever a NodeOp's concurrency.
+    pub one_control_plane_at_a_time: bool,
+    /// How long a drain may take where a NodeOp does not say; without it, as long as it takes.
+    pub drain_timeout: Option<Duration>,
+    /// How long after it was asked to reboot a node must be back and Ready.
+    pub reboot_timeout: Duration,
 }
+
+pub mod node_labeler;
+pub mod node_op;
+pub mod node_op_upgrade;
 
 /// The image of commands where neither a NodeOp nor the environment names one.
 pub const DEFAULT_IMAGE: &str = "busybox:latest";

@@ -91,7 +91,7 @@ fn before_work(facts: &Facts, policy: &Policy, node: &Node, now: Timestamp) -> N
         return verdict;
     }
     if policy.work {
-        return works(Reason::WorkRunning, "the command is started").step(Action::Run);
+        return works(Reason::WorkRunning, "the command runs").step(Action::Run);
     }
     ran(policy, node, None)
 }

@@ -6,6 +6,8 @@ domain::reasons! {
         InvalidSelector: human,
         /// The status that was written before cannot be read, so that nobody knows what has run: no node is started
         StatusUnreadable: human,
+        /// No node is selected yet: the operation ends when that lasts
+        AwaitingNodes: waits,
         /// The NodeOp is being deleted, and what it has made on nodes is being undone
         Deleting: works,
         /// The operation has failed on a node

@@ -51,8 +51,8 @@ pub struct NodeOpRow {
     pub preflight_resources: Option<Resources>,
     /// `spec.rebootResources`.
     pub reboot_resources: Option<Resources>,
-    /// The finalizer [`FINALIZER`] is there.
-    pub has_finalizer: bool,
+    /// All finalizers.
+    pub finalizers: Vec<Box<str>>,
     /// Uid of the owner that manages it.
     pub owner_uid: Option<Box<str>>,
     /// The label [`UPGRADE_NAME_LABEL`].
@@ -88,6 +88,11 @@ pub struct Preflight {
 }
 
 impl NodeOpRow {
+    /// Whether [`FINALIZER`] is there.
+    pub fn has_finalizer(&self) -> bool {
+        self.finalizers.iter().any(|finalizer| **finalizer == *FINALIZER)
+    }
+
     pub(super) fn new(
         meta: &WireMeta,
         spec: Spec,
@@ -108,7 +113,7 @@ impl NodeOpRow {
         Self {
             meta: meta.meta(),
             malformed: malformed.or_else(problem),
-            has_finalizer: meta.has_finalizer(FINALIZER),
+            finalizers: meta.finalizers.clone(),
             owner_uid: meta.controller().map(|owner| owner.uid.clone()),
             upgrade_name: meta.label(UPGRADE_NAME_LABEL).map(Box::from),
             selector: spec.node_selector.unwrap_or_default().checked("spec.nodeSelector"),

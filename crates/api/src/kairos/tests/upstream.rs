@@ -43,7 +43,7 @@ fn an_upgrade_whose_second_node_is_about_to_reboot() {
     let [op] = <[NodeOpRow; 1]>::try_from(left.of("NodeOp")).unwrap();
     let [of_upgrade] = <[NodeOpUpgradeRow; 1]>::try_from(left.of("NodeOpUpgrade")).unwrap();
     assert_eq!((&op.malformed, &of_upgrade.malformed), (&None, &None));
-    assert!(op.has_finalizer && op.cordon && op.reboot_on_success && op.drain.is_some());
+    assert!(op.has_finalizer() && op.cordon && op.reboot_on_success && op.drain.is_some());
     assert_eq!((op.concurrency, op.stop_on_failure, op.backoff_limit), (Some(1), true, 6));
     assert_eq!(op.upgrade_name.as_deref(), Some("os-v3-7-0"));
     assert_eq!(references(&op), [("owner", of_upgrade.meta.uid.to_string())]);

@@ -1,0 +1,130 @@
+//! What was read of the pods on a node, live, and which of them were asked to leave since.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use api::kairos::{PREFLIGHT_LABEL, REBOOT_LABEL};
+use api::nodes::disruption_budget::{Amount, DisruptionBudgetRow};
+use api::nodes::pod::NodePodRow;
+use domain::object::ObjectKey;
+use jiff::Timestamp;
+use runtime::clock::{after, within};
+
+use crate::drain::budget::{Bound, Budget};
+use crate::drain::{Phase, Pod, Role};
+use crate::machine::Pods;
+
+/// How long what was read holds. Pods that leave are looked at again after that.
+pub(super) const FRESH: Duration = Duration::from_secs(5);
+/// When the API server is asked again to evict a pod that it refused to, where it does not say.
+const REFUSED: Duration = Duration::from_secs(5);
+
+/// What was read of a node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// When.
+    pub at: Timestamp,
+    /// Its pods.
+    pub pods: Vec<NodePodRow>,
+    /// The budgets of their namespaces.
+    pub budgets: Vec<DisruptionBudgetRow>,
+    /// Uids of pods that were asked to leave since.
+    pub asked: BTreeSet<Box<str>>,
+}
+
+/// What is kept of a node's drain in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Evictions {
+    /// The last look.
+    pub look: Option<Look>,
+    /// Pods by uid that the API server refused to evict, and until when they are left alone.
+    pub refused: BTreeMap<Box<str>, Timestamp>,
+}
+
+impl Evictions {
+    /// The pods as the engine is told of them, while what was read still holds.
+    pub(super) fn pods(&self, own: Option<&ObjectKey>, of: &str, now: Timestamp) -> Option<Pods> {
+        let look = self.look.as_ref().filter(|look| within(look.at, FRESH, now))?;
+        let pods = look.pods.iter().map(|row| self.pod(row, own, of)).collect();
+        Some(Pods { pods, budgets: look.budgets.iter().filter_map(|row| budget(row, &look.pods)).collect() })
+    }
+
+    /// A pod was asked to leave.
+    pub(super) fn asked(&mut self, uid: &str) {
+        if let Some(look) = &mut self.look {
+            look.asked.insert(uid.into());
+        }
+    }
+
+    /// A pod must stay for now.
+    pub(super) fn refused(&mut self, uid: &str, retry_after: Option<u32>, now: Timestamp) {
+        self.asked(uid);
+        let pause = retry_after.map_or(REFUSED, |seconds| Duration::from_secs(seconds.into()));
+        self.refused.retain(|_, until| *until > now);
+        self.refused.insert(uid.into(), after(now, pause));
+    }
+
+    fn pod(&self, row: &NodePodRow, own: Option<&ObjectKey>, of: &str) -> Pod {
+        let operation = row.node_op_label.as_deref() == Some(of)
+            || row.labels.contains_key(PREFLIGHT_LABEL) && row.node_op_label.is_some();
+        Pod {
+            key: row.meta.key.clone(),
+            uid: row.meta.uid.clone(),
+            role: if own == Some(&row.meta.key) {
+                Role::Controller
+            } else if row.labels.contains_key(REBOOT_LABEL) {
+                Role::Reboot
+            } else if operation {
+                Role::Operation
+            } else {
+                Role::Workload
+            },
+            owned: row.owned,
+            daemon: row.daemon,
+            mirror: row.mirror,
+            phase: match &*row.phase {
+                "Pending" => Phase::Pending,
+                "Running" => Phase::Running,
+                "Succeeded" => Phase::Succeeded,
+                "Failed" => Phase::Failed,
+                _ => Phase::Unknown,
+            },
+            ready: row.ready,
+            leaving_by: row.leaving_by,
+            empty_dir: row.empty_dir,
+            left_out: false,
+            not_before: self.refused.get(&row.meta.uid).copied(),
+        }
+    }
+}
+
+/// A budget over pods of the node; nothing where it is over none of them.
+fn budget(row: &DisruptionBudgetRow, pods: &[NodePodRow]) -> Option<Budget> {
+    let over =
+        |pod: &&NodePodRow| pod.meta.key.namespace == row.meta.key.namespace && row.selects(&pod.labels);
+    let pods: Vec<ObjectKey> = pods.iter().filter(over).map(|pod| pod.meta.key.clone()).collect();
+    if pods.is_empty() {
+        return None;
+    }
+    let number = |of: i32| u32::try_from(of).unwrap_or_default();
+    let count = |of: i64| u32::try_from(of.max(0)).unwrap_or(u32::MAX);
+    let bound = match (&row.max_unavailable, &row.min_available) {
+        (Some(Amount::Count(of)), _) => Bound::MaxUnavailable(count(*of)),
+        (Some(Amount::Percent(of)), _) => Bound::MaxUnavailablePercent(*of),
+        (_, Some(Amount::Count(of))) => Bound::MinAvailable(count(*of)),
+        (_, Some(Amount::Percent(of))) => Bound::MinAvailablePercent(*of),
+        // The API server's default, and what no server admits.
+        _ => Bound::MinAvailable(1),
+    };
+    Some(Budget {
+        key: row.meta.key.clone(),
+        bound,
+        expected: number(row.expected_pods),
+        healthy: number(row.current_healthy),
+        desired: number(row.desired_healthy),
+        // The API server refuses while it has not looked at the budget as it is.
+        allowed: if row.is_observed { number(row.disruptions_allowed) } else { 0 },
+        lets_unready_go: row.always_allows_unhealthy,
+        pods,
+    })
+}

@@ -1,0 +1,5 @@
+//! The room on a cluster of objects, without an API server.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod courses;
+mod world;

@@ -1,0 +1,111 @@
+//! Which NodeOps a change concerns.
+
+use api::kairos::node_job::NodeJobRow;
+use api::kairos::node_op::NodeOpRow;
+use api::kairos::operation_pod::{OperationPodRow, Role};
+use api::nodes::node::NodeRow;
+use domain::object::{ObjectKey, Row};
+use runtime::store::Snapshot;
+
+/// Another NodeOp: those that have not ended may wait for a node of it.
+pub(super) fn of_others(
+    snapshot: Snapshot<'_>,
+    key: &ObjectKey,
+    before: Option<&NodeOpRow>,
+    after: Option<&NodeOpRow>,
+) -> Vec<ObjectKey> {
+    let at_work = |op: Option<&NodeOpRow>| op.map(|op| op.status.node_records.len()).unwrap_or_default();
+    if before.is_some() && after.is_some() && at_work(after) >= at_work(before) {
+        return Vec::new();
+    }
+    let others = snapshot.table::<NodeOpRow>().into_iter().flat_map(|table| table.iter());
+    others
+        .filter(|op| op.meta.key != *key && op.status.finished_at.is_none())
+        .map(|op| op.meta.key.clone())
+        .collect()
+}
+
+/// A Node: those that select it or are on it. Most writes of a Node are heartbeats, and concern nobody.
+pub(super) fn of_node(
+    snapshot: Snapshot<'_>,
+    key: &ObjectKey,
+    before: Option<&NodeRow>,
+    after: Option<&NodeRow>,
+) -> Vec<ObjectKey> {
+    if let (Some(before), Some(after)) = (before, after)
+        && is_same(before, after)
+    {
+        return Vec::new();
+    }
+    let selects = |op: &NodeOpRow, node: Option<&NodeRow>| {
+        node.is_some_and(|node| op.selector.as_ref().is_ok_and(|of| of.matches(&node.labels)))
+    };
+    let concerns = |op: &&NodeOpRow| {
+        let status = &op.status;
+        let on = status.node_records.contains_key(&*key.name);
+        let over = status.finished_at.is_some() && !op.meta.deleting;
+        on || (!over
+            && (status.node_statuses.contains_key(&*key.name) || selects(op, before) || selects(op, after)))
+            || [before, after]
+                .iter()
+                .flatten()
+                .any(|node| node.cordon_owner().is_some_and(|owner| owner.uid == op.meta.uid))
+    };
+    let ops = snapshot.table::<NodeOpRow>().into_iter().flat_map(|table| table.iter());
+    ops.filter(concerns).map(|op| op.meta.key.clone()).collect()
+}
+
+/// Whether two rows of a Node differ in nothing but their resourceVersion, and in what no operation looks at.
+fn is_same(before: &NodeRow, after: &NodeRow) -> bool {
+    let plain = |node: &NodeRow| {
+        let mut node = node.clone();
+        node.meta.resource_version = Default::default();
+        node.meta.digest = 0;
+        node
+    };
+    plain(before) == plain(after)
+}
+
+/// A Job: the NodeOp that owns it.
+pub(super) fn of_job(
+    snapshot: Snapshot<'_>,
+    key: &ObjectKey,
+    before: Option<&NodeJobRow>,
+    after: Option<&NodeJobRow>,
+) -> Vec<ObjectKey> {
+    let owners = [before, after].into_iter().flatten().filter_map(|job| job.owner_uid.as_deref());
+    owned(snapshot, key, owners)
+}
+
+/// A pod: the NodeOp that owns it, or the Job whose it is.
+pub(super) fn of_pod(
+    snapshot: Snapshot<'_>,
+    key: &ObjectKey,
+    before: Option<&OperationPodRow>,
+    after: Option<&OperationPodRow>,
+) -> Vec<ObjectKey> {
+    let rows = [before, after].into_iter().flatten();
+    let mut owners: Vec<&str> = Vec::new();
+    for pod in rows {
+        let Some(uid) = pod.owner_uid.as_deref() else { continue };
+        if pod.role == Role::Command {
+            let job = pod.owner_name.as_deref().map(|name| key.sibling(name));
+            let job = job.and_then(|job| snapshot.get::<NodeJobRow>(&job));
+            owners.extend(job.filter(|job| *job.meta.uid == *uid).and_then(|job| job.owner_uid.as_deref()));
+        } else {
+            owners.push(uid);
+        }
+    }
+    owned(snapshot, key, owners.into_iter())
+}
+
+/// The NodeOps of a namespace with these uids.
+fn owned<'a>(
+    snapshot: Snapshot<'_>,
+    key: &ObjectKey,
+    owners: impl Iterator<Item = &'a str>,
+) -> Vec<ObjectKey> {
+    let owners: Vec<&str> = owners.collect();
+    let ops = snapshot.in_namespace::<NodeOpRow>(&key.namespace);
+    ops.filter(|op| owners.contains(&&*op.meta().uid)).map(|op| op.meta.key.clone()).collect()
+}
