@@ -118,8 +118,11 @@ fn begin(observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
         let because = Because::new(Reason::OtherNodesFirst, message);
         return Verdict::wait(because).recheck(after(now, PATIENCE));
     }
-    let step = Step::CreateJob { node: node.meta.clone(), body: observed.body.clone() };
-    Verdict::wait(Because::new(Reason::CreatingJob, "its Job is being made")).step(step)
+    let verdict = Verdict::wait(Because::new(Reason::CreatingJob, "its Job is being made"));
+    match observed.body.clone() {
+        Some(body) => verdict.step(Step::CreateJob { node: node.meta.clone(), body }),
+        None => verdict,
+    }
 }
 
 /// 5, 10, 20 … minutes, up to 6 hours.

@@ -7,7 +7,7 @@
 //! A Job that has succeeded says that the node was looked at; deleting it has the node looked at again. One that has failed
 //! is followed by another after a pause. A Job goes with its Node, and one that was made for an earlier Node of the same name
 //! is replaced. A node that is labelled is the DaemonSet's, which looks every minute whether something has changed: after an
-//! upgrade, say. A node with `kairos.io/managed: "false"` gets neither.
+//! upgrade, say. A node with `kairos.io/managed: "false"` gets neither; to have it labelled again, the label is set to `"true"`.
 //!
 //! The DaemonSet is one for all: the passes of the first node, by name, see to it that it is there and as it should be.
 
@@ -36,7 +36,7 @@ use runtime::engine::Registrar;
 use runtime::request::Shell;
 use runtime::room::{Applied, Recall, Report, Room};
 use runtime::rules::Rule;
-use runtime::store::Snapshot;
+use runtime::store::{Snapshot, Table};
 
 pub use self::apply::Step;
 pub use self::manifest::Labeler;
@@ -150,7 +150,7 @@ fn nodes_of(
 ) -> Vec<ObjectKey> {
     let label = after.or(before).and_then(|job| job.node_label.as_deref());
     let named = label.and_then(|name| snapshot.get::<NodeRow>(&ObjectKey::new("", name)));
-    let all = || snapshot.table::<NodeRow>().into_iter().flat_map(|table| table.iter());
+    let all = || snapshot.table::<NodeRow>().into_iter().flat_map(Table::iter);
     // A name that no label can be is told by the name of the Job.
     let named = named.or_else(|| all().find(|node| *manifest::job_name(&node.meta.key.name) == *key.name));
     let mut nodes: Vec<ObjectKey> = named.map(|node| node.meta.key.clone()).into_iter().collect();

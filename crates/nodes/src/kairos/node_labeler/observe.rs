@@ -7,6 +7,7 @@ use domain::object::ObjectKey;
 use runtime::store::{Availability, Snapshot, Table};
 use serde_json::Value;
 
+use super::decide;
 use super::manifest::{Labeler, holds, job_name};
 use super::memory::{Memory, Shared};
 
@@ -23,9 +24,10 @@ pub struct Observed {
     pub deleted: bool,
     /// The how manyth Job would be made, from 1.
     pub attempt: u32,
-    /// The Job that would be made.
-    pub body: Value,
-    /// Jobs of other nodes that run, or are being made.
+    /// The Job that would be made, where there is none and the node is unknown.
+    pub body: Option<Value>,
+    /// Jobs of other nodes that run, or are being made. Those of the original do not count: they have no deadline, and one on a
+    /// node that is down would hold its place for ever.
     pub others: usize,
     /// The DaemonSet, where this is the node whose passes see to it.
     pub daemon_set: Option<DaemonSet>,
@@ -60,7 +62,10 @@ pub(super) fn observe(
     let deleted = job.is_some_and(|job| memory.deleted.as_ref() == Some(&job.meta.uid));
     let attempt =
         memory.attempt.as_ref().filter(|(uid, _)| *uid == node.meta.uid).map_or(1, |(_, attempt)| *attempt);
-    let running = |job: &&LabelerJobRow| job.progress == Progress::Running && job.meta.key != key;
+    let running = |job: &&LabelerJobRow| {
+        job.progress == Progress::Running && job.node_uid.is_some() && job.meta.key != key
+    };
+    let wanted = job.is_none() && decide::is_unknown(node);
     let first = first_node(snapshot).is_some_and(|first| first.meta.key == node.meta.key);
     Observed {
         node: node.clone(),
@@ -68,7 +73,7 @@ pub(super) fn observe(
         job: job.cloned(),
         deleted,
         attempt,
-        body: labeler.job(&node.meta, attempt),
+        body: wanted.then(|| labeler.job(&node.meta, attempt)),
         others: snapshot.in_namespace::<LabelerJobRow>(&labeler.namespace).filter(running).count()
             + shared.starting.len(),
         daemon_set: first.then(|| daemon_set(snapshot, labeler, shared)),

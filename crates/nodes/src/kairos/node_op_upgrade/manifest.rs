@@ -2,16 +2,17 @@
 
 use api::kairos::node_op::{self, NodeOpRow};
 use api::kairos::node_op_upgrade::{self, NodeOpUpgradeRow};
-use api::kairos::{
-    DEFAULT_HOST_MOUNT_PATH, DEFAULT_PREFLIGHT_DEADLINE_SECONDS, MANAGED_BY_LABEL, UPGRADE_MANAGER,
-    UPGRADE_NAME_LABEL,
-};
+use api::kairos::{DEFAULT_HOST_MOUNT_PATH, MANAGED_BY_LABEL, UPGRADE_MANAGER, UPGRADE_NAME_LABEL};
 use domain::object::{Row, WireMeta};
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
 use super::script;
 use crate::names;
+
+/// Seconds that a preflight has. The pod's time runs while its image is pulled, and the image is a whole system: the 120 of the
+/// original fail an upgrade over a slow link, where its Job would have had all the time that it needs.
+const PREFLIGHT_DEADLINE_SECONDS: u32 = 1_800;
 
 /// The NodeOp as it is created. Of the options of the drain only the switch is named, as in the original: a NodeOp with the
 /// label [`UPGRADE_NAME_LABEL`] lets pods with emptyDir volumes go, whatever default the server fills in. What a spec does not
@@ -66,7 +67,7 @@ fn spec(upgrade: &NodeOpUpgradeRow) -> Option<Map<String, Value>> {
         json!({
             "image": upgrade.image,
             "command": shell(&script::preflight()),
-            "activeDeadlineSeconds": DEFAULT_PREFLIGHT_DEADLINE_SECONDS,
+            "activeDeadlineSeconds": PREFLIGHT_DEADLINE_SECONDS,
         })
     };
     put("preflight", script::compares_versions(upgrade).then(preflight));

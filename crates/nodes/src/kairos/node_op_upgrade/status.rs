@@ -6,7 +6,7 @@ use api::kairos::message::upgrade as sentence;
 use api::kairos::node_op::{self, NodeOpRow};
 use api::kairos::node_op_upgrade::{DONE, Reason, Status};
 use api::kairos::{OperationPhase, UpgradePhase};
-use domain::condition::{self, Condition, Shape, whole_seconds};
+use domain::condition::{self, Shape, whole_seconds};
 use domain::object::ObjectRef;
 use domain::verdict::{Note, Reason as _, Severity, Then, Verdict, Waiting};
 use jiff::Timestamp;
@@ -26,13 +26,13 @@ pub(super) fn report(observed: &Observed, verdict: &Verdict<Step, Reason>, now: 
     let done = done(observed);
     let wanted = condition::of(Shape::ReadyAndUpToDate, &verdict.then, (DONE, &done));
     let conditions = condition::settle(&before.conditions, wanted, upgrade.meta.generation, now);
-    let notes = notes(observed, verdict, &conditions, &done);
     let mut status = Status {
         waiting: Waiting::of(before.waiting.as_ref(), &verdict.then, now),
         conditions,
         observed_generation: Some(upgrade.meta.generation),
         ..course(observed, verdict)
     };
+    let notes = notes(observed, verdict, &status, &done);
     // A new time alone is no change.
     if *before != status {
         status.last_updated = Some(whole_seconds(now));
@@ -84,7 +84,7 @@ fn phase(node_op: &NodeOpRow) -> (UpgradePhase, &'static str) {
         Some(OperationPhase::Other(word)) if word.is_empty() => {
             (UpgradePhase::Initializing, sentence::CREATED)
         }
-        Some(OperationPhase::Other(word)) => (UpgradePhase::Other(word.clone()), sentence::RUNNING),
+        Some(OperationPhase::Other(word)) => (UpgradePhase::from(&**word), sentence::RUNNING),
     }
 }
 
@@ -100,12 +100,7 @@ fn done(observed: &Observed) -> String {
 }
 
 /// One Event for the NodeOp, one for the end, and one for each new trouble.
-fn notes(
-    observed: &Observed,
-    verdict: &Verdict<Step, Reason>,
-    conditions: &[Condition],
-    done: &str,
-) -> Vec<Note> {
+fn notes(observed: &Observed, verdict: &Verdict<Step, Reason>, after: &Status, done: &str) -> Vec<Note> {
     let upgrade = &observed.upgrade;
     let before = &upgrade.status;
     let node_op = match &observed.node_op {
@@ -113,7 +108,9 @@ fn notes(
         _ => None,
     };
     let mut notes = Vec::new();
-    if let Some(made) = node_op.clone().filter(|_| before.node_op_name.is_none()) {
+    if let Some(made) =
+        node_op.clone().filter(|_| before.node_op_name.is_none() && after.node_op_name.is_some())
+    {
         notes.push(Note {
             severity: Severity::Normal,
             reason: CREATED_NODE_OP,
@@ -122,8 +119,8 @@ fn notes(
             related: Some(made),
         });
     }
-    let Some(changed) = condition::changed(&before.conditions, conditions, condition::READY)
-        .or_else(|| condition::changed(&before.conditions, conditions, condition::UP_TO_DATE))
+    let Some(changed) = condition::changed(&before.conditions, &after.conditions, condition::READY)
+        .or_else(|| condition::changed(&before.conditions, &after.conditions, condition::UP_TO_DATE))
     else {
         return notes;
     };

@@ -14,8 +14,7 @@ use testkit::{at, objects, row, shown};
 
 use super::*;
 
-const NODE: &str =
-    "kind: Node\nmetadata: {name: n, namespace: ''}\nstatus: {conditions: [{type: Ready, status: 'True'}]}\n";
+const NODE: &str = "kind: Node\nmetadata: {name: n0, namespace: ''}\nstatus: {conditions: [{type: Ready, status: 'True'}]}\n";
 
 fn room() -> LabelerRoom {
     LabelerRoom(Labeler { namespace: "ns".into(), image: "labeler:v1".into() })
@@ -24,13 +23,13 @@ fn room() -> LabelerRoom {
 /// The Job of the node `n`.
 fn job(metadata: &str, status: &str) -> String {
     format!(
-        "---\nkind: Job\nmetadata: {{name: kairos-node-labeler-n, labels: {{app: kairos-node-labeler, node: n}}{metadata}}}\n\
+        "---\nkind: Job\nmetadata: {{name: kairos-node-labeler-n0, labels: {{app: kairos-node-labeler, node: n0}}{metadata}}}\n\
          status: {status}\n"
     )
 }
 
 const OF_N: &str =
-    ", ownerReferences: [{apiVersion: v1, kind: Node, name: n, uid: uid-node-n, controller: true}]";
+    ", ownerReferences: [{apiVersion: v1, kind: Node, name: n0, uid: uid-node-n0, controller: true}]";
 const COMPLETE: &str = "{conditions: [{type: Complete, status: 'True'}]}";
 const FAILED: &str = "{conditions: [{type: Failed, status: 'True', message: it took too long, lastTransitionTime: '2026-11-21T10:00:00Z'}]}";
 
@@ -83,7 +82,7 @@ fn look_in(
 /// What becomes of the node `n`, with the DaemonSet as it should be.
 fn look_at(yaml: &str, seconds: i64) -> String {
     let store = store(&(yaml.to_owned() + &daemon_set()));
-    let verdict = look_in(&store, (&mut Memory::default(), &mut Shared::default()), "n", seconds);
+    let verdict = look_in(&store, (&mut Memory::default(), &mut Shared::default()), "n0", seconds);
     shown(&verdict, at(seconds))
 }
 
@@ -95,12 +94,12 @@ fn look(yaml: &str) -> String {
 fn a_node_of_which_nothing_is_known_gets_a_job() {
     assert_eq!(
         look(NODE),
-        "step: create the labeler's Job for node n\nwait: CreatingJob - its Job is being made"
+        "step: create the labeler's Job for node n0\nwait: CreatingJob - its Job is being made"
     );
     let running = look(&(NODE.to_owned() + &job(OF_N, "{active: 1}")));
     assert_eq!(
         running,
-        "wait: JobRunning - it is being found out what the node runs (Job ns/kairos-node-labeler-n)"
+        "wait: JobRunning - it is being found out what the node runs (Job ns/kairos-node-labeler-n0)"
     );
     assert_eq!(look(&(NODE.to_owned() + &job(OF_N, COMPLETE))), "done");
 }
@@ -108,14 +107,14 @@ fn a_node_of_which_nothing_is_known_gets_a_job() {
 #[test]
 fn a_node_that_is_labelled_or_opted_out_or_of_another_system_gets_none() {
     for label in ["kairos.io/managed: 'true'", "kairos.io/managed: 'false'", "kubernetes.io/os: windows"] {
-        let node = NODE.replace("name: n,", &format!("name: n, labels: {{{label}}},"));
+        let node = NODE.replace("name: n0,", &format!("name: n0, labels: {{{label}}},"));
         assert_eq!(look(&node), "done", "{label}");
         assert_eq!(look(&(node + &job(OF_N, FAILED))), "done", "{label}");
     }
     let linux =
-        NODE.replace("name: n,", "name: n, labels: {kubernetes.io/os: linux, kairos.io/managed: perhaps},");
+        NODE.replace("name: n0,", "name: n0, labels: {kubernetes.io/os: linux, kairos.io/managed: perhaps},");
     assert!(look(&linux).starts_with("step: create "));
-    let deleting = NODE.replace("name: n,", "name: n, deletionTimestamp: '2026-11-21T10:00:00Z',");
+    let deleting = NODE.replace("name: n0,", "name: n0, deletionTimestamp: '2026-11-21T10:00:00Z',");
     assert_eq!(look(&deleting), "done");
 }
 
@@ -123,7 +122,7 @@ fn a_node_that_is_labelled_or_opted_out_or_of_another_system_gets_none() {
 fn a_node_is_looked_at_when_it_is_ready() {
     let waits = "wait: NodeNotReady - the node is not ready, and is looked at when it is";
     assert_eq!(look(&NODE.replace("status: 'True'", "status: Unknown")), waits);
-    assert_eq!(look("kind: Node\nmetadata: {name: n, namespace: ''}\n"), waits);
+    assert_eq!(look("kind: Node\nmetadata: {name: n0, namespace: ''}\n"), waits);
 }
 
 #[test]
@@ -134,12 +133,12 @@ fn a_job_that_has_failed_is_followed_by_another_after_a_pause_that_grows() {
     };
     assert_eq!(
         look_at(&failed(1), 10),
-        "failed: JobFailed - the Job has failed: it took too long (Job ns/kairos-node-labeler-n)\nagain in 290 s"
+        "failed: JobFailed - the Job has failed: it took too long (Job ns/kairos-node-labeler-n0)\nagain in 290 s"
     );
     for (attempt, minutes) in [(1, 5), (2, 10), (3, 20), (7, 320), (8, 360), (40, 360)] {
         assert!(look_at(&failed(attempt), minutes * 60 - 1).ends_with("\nagain in 1 s"), "{attempt}");
         assert!(
-            look_at(&failed(attempt), minutes * 60).starts_with("step: delete Job kairos-node-labeler-n\n"),
+            look_at(&failed(attempt), minutes * 60).starts_with("step: delete Job kairos-node-labeler-n0\n"),
             "{attempt}"
         );
     }
@@ -152,7 +151,7 @@ fn the_next_job_is_made_when_the_last_is_gone_and_counts_on() {
     let (mut memory, mut shared) = (Memory::default(), Shared::default());
     let annotation = ", annotations: {operator.kairos.io/labeler-attempt: '2'}";
     let there = store(&(NODE.to_owned() + &job(&(OF_N.to_owned() + annotation), FAILED) + &daemon_set()));
-    let verdict = look_in(&there, (&mut memory, &mut shared), "n", 3600);
+    let verdict = look_in(&there, (&mut memory, &mut shared), "n0", 3600);
     let delete = verdict.steps[0].clone();
     assert!(room().learn(
         Recall { memory: &mut memory, shared: &mut shared },
@@ -160,19 +159,19 @@ fn the_next_job_is_made_when_the_last_is_gone_and_counts_on() {
         Ok(Answer::Deleted),
         at(3600)
     ));
-    let verdict = look_in(&there, (&mut memory, &mut shared), "n", 3600);
+    let verdict = look_in(&there, (&mut memory, &mut shared), "n0", 3600);
     assert_eq!(
         shown(&verdict, at(3600)),
-        "wait: JobDeleting - the Job is being deleted (Job ns/kairos-node-labeler-n)",
+        "wait: JobDeleting - the Job is being deleted (Job ns/kairos-node-labeler-n0)",
         "the watch has not shown it"
     );
     let gone = store(&(NODE.to_owned() + &daemon_set()));
-    let verdict = look_in(&gone, (&mut memory, &mut shared), "n", 3600);
+    let verdict = look_in(&gone, (&mut memory, &mut shared), "n0", 3600);
     let Step::CreateJob { body, .. } = &verdict.steps[0] else { panic!("{:?}", verdict.steps) };
     assert_eq!(body["metadata"]["annotations"]["operator.kairos.io/labeler-attempt"], "3");
     // Of another Node of the name it is the first.
-    let other = store(&(NODE.replace("name: n,", "name: n, uid: uid-anew,") + &daemon_set()));
-    let verdict = look_in(&other, (&mut memory, &mut shared), "n", 3600);
+    let other = store(&(NODE.replace("name: n0,", "name: n0, uid: uid-anew,") + &daemon_set()));
+    let verdict = look_in(&other, (&mut memory, &mut shared), "n0", 3600);
     let Step::CreateJob { body, .. } = &verdict.steps[0] else { panic!("{:?}", verdict.steps) };
     assert_eq!(body["metadata"]["annotations"]["operator.kairos.io/labeler-attempt"], "1");
     assert_eq!(body["metadata"]["ownerReferences"][0]["uid"], "uid-anew");
@@ -180,8 +179,8 @@ fn the_next_job_is_made_when_the_last_is_gone_and_counts_on() {
 
 #[test]
 fn a_job_of_an_earlier_node_of_the_name_is_replaced() {
-    let replaced = "step: delete Job kairos-node-labeler-n\nwait: JobDeleting - the Job was of another Node of this name (Job ns/kairos-node-labeler-n)";
-    let former = OF_N.replace("uid-node-n", "uid-former");
+    let replaced = "step: delete Job kairos-node-labeler-n0\nwait: JobDeleting - the Job was of another Node of this name (Job ns/kairos-node-labeler-n0)";
+    let former = OF_N.replace("uid-node-n0", "uid-former");
     for status in ["{active: 1}", COMPLETE, FAILED] {
         assert_eq!(look(&(NODE.to_owned() + &job(&former, status))), replaced);
     }
@@ -201,14 +200,14 @@ fn dozen(running: usize) -> String {
     let mut yaml = daemon_set();
     for (index, name) in ('a'..='l').enumerate() {
         yaml += "---\n";
-        yaml += &NODE.replace("name: n,", &format!("name: {name},"));
+        yaml += &NODE.replace("name: n0,", &format!("name: {name},"));
         if index < running {
             let owner = OF_N
-                .replace("name: n", &format!("name: {name}"))
-                .replace("uid-node-n", &format!("uid-node-{name}"));
+                .replace("name: n0", &format!("name: {name}"))
+                .replace("uid-node-n0", &format!("uid-node-{name}"));
             yaml += &job(&owner, "{active: 1}")
-                .replace("labeler-n", &format!("labeler-{name}"))
-                .replace("node: n", &format!("node: {name}"));
+                .replace("labeler-n0", &format!("labeler-{name}"))
+                .replace("node: n0", &format!("node: {name}"));
         }
     }
     yaml
@@ -235,7 +234,7 @@ fn ten_nodes_are_looked_at_at_a_time() {
 fn a_place_is_taken_from_the_request_to_its_answer() {
     let (mut memory, mut shared) = (Memory::default(), Shared::default());
     let store = store(&(NODE.to_owned() + &daemon_set()));
-    let row = store.snapshot().get::<NodeRow>(&ObjectKey::new("", "n")).unwrap();
+    let row = store.snapshot().get::<NodeRow>(&ObjectKey::new("", "n0")).unwrap();
     let observed =
         room().observe(store.snapshot(), row, Recall { memory: &mut memory, shared: &mut shared }, at(0));
     let step = room().decide(&observed, at(0)).steps[0].clone();
@@ -266,8 +265,8 @@ fn a_free_place_is_told_to_those_that_wait() {
 
 #[test]
 fn the_node_of_a_job_is_found_where_no_label_can_be_its_name() {
-    let name = format!("{}.example", "n".repeat(70));
-    let node = NODE.replace("name: n,", &format!("name: {name},"));
+    let name = format!("{}.example", "n0".repeat(70));
+    let node = NODE.replace("name: n0,", &format!("name: {name},"));
     let body = room().0.job(&row::<NodeRow>(&objects(&node)[0]).meta, 1);
     let store = store(&format!("{node}---\n{body}\n"));
     let key = ObjectKey::new("ns", body["metadata"]["name"].as_str().unwrap());
@@ -278,7 +277,7 @@ fn the_node_of_a_job_is_found_where_no_label_can_be_its_name() {
 
 #[test]
 fn the_daemon_set_is_seen_to_by_the_first_node() {
-    let b = "---\n".to_owned() + &NODE.replace("name: n,", "name: b, labels: {kairos.io/managed: 'true'},");
+    let b = "---\n".to_owned() + &NODE.replace("name: n0,", "name: b, labels: {kairos.io/managed: 'true'},");
     let both = store(&(NODE.to_owned() + &b));
     let mut shared = Shared::default();
     let first = look_in(&both, (&mut Memory::default(), &mut shared), "b", 0);
@@ -287,19 +286,20 @@ fn the_daemon_set_is_seen_to_by_the_first_node() {
         "step: create DaemonSet kairos-node-labeler\n\
          wait: DaemonSetChanging - the DaemonSet of the labeler is being made what it should be"
     );
-    let other = look_in(&both, (&mut Memory::default(), &mut shared), "n", 0);
+    let other = look_in(&both, (&mut Memory::default(), &mut shared), "n0", 0);
     assert!(shown(&other, at(0)).starts_with("step: create the labeler's Job"));
     let node = |name: &str| [ObjectKey::new("", name)];
     assert_eq!(first_key(both.snapshot()), node("b"));
     assert_eq!(next_first(both.snapshot(), &node("a")[0], None, None), node("b"), "a was first, and is gone");
-    let row = both.snapshot().get::<NodeRow>(&node("n")[0]);
-    assert_eq!(next_first(both.snapshot(), &node("n")[0], None, row), []);
+    let row = both.snapshot().get::<NodeRow>(&node("n0")[0]);
+    assert_eq!(next_first(both.snapshot(), &node("n0")[0], None, row), []);
 }
 
 #[test]
 fn a_daemon_set_that_drifts_is_put_right() {
-    let of =
-        |set: &str| look(&(NODE.replace("name: n,", "name: n, labels: {kairos.io/managed: 'true'},") + set));
+    let of = |set: &str| {
+        look(&(NODE.replace("name: n0,", "name: n0, labels: {kairos.io/managed: 'true'},") + set))
+    };
     for (from, to) in [
         ("labeler:v1", "labeler:v0"),
         ("\"60\"", "\"6\""),
@@ -311,7 +311,7 @@ fn a_daemon_set_that_drifts_is_put_right() {
         assert!(set.contains(from), "{from}");
         let drifted = set.replace(from, to);
         let store = store(&(NODE.to_owned() + &drifted));
-        let verdict = look_in(&store, (&mut Memory::default(), &mut Shared::default()), "n", 0);
+        let verdict = look_in(&store, (&mut Memory::default(), &mut Shared::default()), "n0", 0);
         assert!(
             matches!(&verdict.steps[..], [Step::ConvergeDaemonSet { uid: Some(_), .. }]),
             "{to}: {:?}",
@@ -326,14 +326,14 @@ fn a_daemon_set_that_drifts_is_put_right() {
 fn the_daemon_set_of_the_original_is_taken_over() {
     let node = store(NODE);
     let (mut memory, mut shared) = (Memory::default(), Shared::default());
-    let create = look_in(&node, (&mut memory, &mut shared), "n", 0).steps[0].clone();
+    let create = look_in(&node, (&mut memory, &mut shared), "n0", 0).steps[0].clone();
     let recall = Recall { memory: &mut memory, shared: &mut shared };
     assert!(room().learn(recall, &create, Err(&Refusal::AlreadyExists), at(0)));
-    let change = look_in(&node, (&mut memory, &mut shared), "n", 0).steps[0].clone();
+    let change = look_in(&node, (&mut memory, &mut shared), "n0", 0).steps[0].clone();
     assert!(matches!(&change, Step::ConvergeDaemonSet { uid: None, .. }), "{change:?}");
     let recall = Recall { memory: &mut memory, shared: &mut shared };
     assert!(room().learn(recall, &change, Err(&Refusal::NotFound), at(0)));
-    let again = look_in(&node, (&mut memory, &mut shared), "n", 0).steps[0].clone();
+    let again = look_in(&node, (&mut memory, &mut shared), "n0", 0).steps[0].clone();
     assert!(matches!(again, Step::CreateDaemonSet { .. }), "it is gone meanwhile");
 }
 
@@ -341,7 +341,7 @@ fn the_daemon_set_of_the_original_is_taken_over() {
 fn jobs_that_cannot_be_seen_or_read_are_not_made_again() {
     let mut hidden = store(&(NODE.to_owned() + &daemon_set()));
     hidden.set::<LabelerJobRow>(&TableId::of::<LabelerJobRow>(), Availability::Forbidden("no".into()));
-    let verdict = look_in(&hidden, (&mut Memory::default(), &mut Shared::default()), "n", 0);
+    let verdict = look_in(&hidden, (&mut Memory::default(), &mut Shared::default()), "n0", 0);
     assert_eq!(shown(&verdict, at(0)), "failed: Forbidden - cannot see the Jobs of the labeler: no");
     let torn = look(&(NODE.to_owned() + &job(OF_N, "7")));
     assert!(torn.starts_with("failed: Malformed - the Job cannot be read: "), "{torn}");
@@ -365,7 +365,7 @@ fn every_reason_is_reached() {
         (Reason::NodeNotReady, Some(NODE.replace("'True'", "'False'"))),
     ] {
         let store = store(&yaml.map_or_else(|| NODE.to_owned(), |yaml| yaml + &daemon_set()));
-        let verdict = look_in(&store, (&mut Memory::default(), &mut Shared::default()), "n", 0);
+        let verdict = look_in(&store, (&mut Memory::default(), &mut Shared::default()), "n0", 0);
         let (Then::Wait(because) | Then::Failed(because)) = verdict.then else { panic!("{reason:?}: done") };
         assert_eq!(because.reason, reason);
         assert!(!reason.text().is_empty() && !reason.name().is_empty());
