@@ -15,6 +15,7 @@ use runtime::clock::after;
 
 use super::apply::Step;
 use super::manifest::{self, GRANTS, Made};
+use super::memory::Binding;
 use super::observe::{Observed, Seen};
 use super::plan::{Act, Plan, Writes, plan};
 use super::{observe, status};
@@ -111,11 +112,11 @@ fn farewell(observed: &Observed, verdict: Verdict<Step, Reason>) -> Verdict<Step
     }
     let name = format!("{CLUSTER_ROLE_BINDING_PREFIX}{}", op.meta.key.name);
     match &observed.binding {
-        None => verdict.step(Step::ReadBinding { key: ObjectKey::new("", name) }),
-        Some(Some(binding)) if binding.is_of(&op.meta.key) => {
+        Binding::Unread => verdict.step(Step::ReadBinding { key: ObjectKey::new("", name) }),
+        Binding::Present(binding) if binding.is_of(&op.meta.key) => {
             verdict.step(Step::RemoveBinding { binding: binding.meta.clone() })
         }
-        Some(_) => verdict.step(Step::LetGo { op: op.meta.clone(), finalizers: op.finalizers.clone() }),
+        _ => verdict.step(Step::LetGo { op: op.meta.clone(), finalizers: op.finalizers.clone() }),
     }
 }
 
@@ -158,7 +159,10 @@ fn then(observed: &Observed, plan: &Plan, now: Timestamp) -> Then<Reason> {
         return match failed {
             None => Then::Done,
             Some((name, count)) => {
-                let message = format!("the operation has failed on {count} nodes, {name} among them");
+                let message = match count {
+                    1 => format!("the operation has failed on {name}"),
+                    _ => format!("the operation has failed on {count} nodes, {name} among them"),
+                };
                 let because = Because::new(Reason::NodeFailed, message).blocked_by(crate::node(&name));
                 Then::Failed(because.unblock("see status.nodeStatuses; start another operation for them"))
             }

@@ -55,7 +55,7 @@ use super::Settings;
 pub use self::apply::{Answer, Step};
 pub use self::evictions::{Evictions, Look};
 pub use self::manifest::Made;
-pub use self::memory::{Admitted, Memory, OfNode, Places, Trouble};
+pub use self::memory::{Admitted, Binding, Memory, OfNode, Places, Trouble};
 pub use self::objects::{JobSeen, Objects};
 pub use self::observe::{Observed, Seen};
 

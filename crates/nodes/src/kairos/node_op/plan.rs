@@ -98,6 +98,7 @@ pub(super) fn plan(observed: &Observed, writes: Writes, now: Timestamp) -> Plan 
             }
             while let Some(Act::Engine(action)) = &planned.act {
                 let Some(record) = written(action, &planned.facts) else { break };
+                plan.dirty |= !follows_from_objects(action, &planned.facts, &policy);
                 if matches!(action, Action::Approve) && seen.facts.record.approved.is_none() {
                     plan.approved.push(name.clone());
                 }
@@ -106,7 +107,6 @@ pub(super) fn plan(observed: &Observed, writes: Writes, now: Timestamp) -> Plan 
                 planned.look(&policy, seen, now);
             }
         }
-        plan.dirty |= changed;
         if !changed {
             break;
         }
@@ -148,7 +148,13 @@ impl Planned {
         self.standing = standing(&self.facts, policy, now);
         let Verdict { steps, then, recheck } = next(&self.facts, policy, now);
         (self.then, self.recheck) = (then, recheck);
-        self.act = self.act(steps.into_iter().next(), policy, seen);
+        self.act = self.act(steps.first().cloned(), policy, seen);
+        if self.act.is_none() && matches!(steps.first(), Some(Action::Mark(Mark::Started))) {
+            // What it waits for meanwhile, as if that had been noted.
+            let mut facts = self.facts.clone();
+            facts.record.started = true;
+            Verdict { then: self.then, recheck: self.recheck, .. } = next(&facts, policy, now);
+        }
         if let Some(Work::Running) = Some(&self.facts.work)
             && let Some(due) = seen.objects.unmade(now)
         {
@@ -220,6 +226,13 @@ fn written(action: &Action, facts: &Facts) -> Option<Record> {
         _ => return None,
     }
     Some(record)
+}
+
+/// Whether what is to be written can still be seen by whoever comes next, and is followed by an end without a reboot: then it is
+/// written together with that end.
+fn follows_from_objects(action: &Action, facts: &Facts, policy: &Policy) -> bool {
+    let ended = matches!(facts.work, Work::Succeeded { .. }) && policy.reboot.is_none();
+    ended && matches!(action, Action::Mark(Mark::Started | Mark::Ran(_)))
 }
 
 /// Whether a node has failed.
