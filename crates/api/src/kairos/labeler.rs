@@ -151,9 +151,9 @@ mod tests {
     #[test]
     fn a_job_of_the_original_is_the_first_of_nobody() {
         let job: LabelerJobRow = row(
-            "metadata: {name: kairos-node-labeler-n, labels: {app: kairos-node-labeler, node: n}}\nstatus: {conditions: [{type: Complete, status: 'True'}]}",
+            "metadata: {name: kairos-node-labeler-n, labels: {app: kairos-node-labeler, node: n0}}\nstatus: {conditions: [{type: Complete, status: 'True'}]}",
         );
-        assert_eq!((job.node_uid, job.node_label.as_deref(), job.attempt), (None, Some("n"), 1));
+        assert_eq!((job.node_uid, job.node_label.as_deref(), job.attempt), (None, Some("n0"), 1));
         assert!(matches!(job.progress, Progress::Succeeded(_)));
     }
 
@@ -163,7 +163,7 @@ mod tests {
 metadata:
   name: j
   annotations: {operator.kairos.io/labeler-attempt: '3'}
-  ownerReferences: [{apiVersion: v1, kind: Node, name: n, uid: uid-n, controller: true}]
+  ownerReferences: [{apiVersion: v1, kind: Node, name: n0, uid: uid-n, controller: true}]
 status: {conditions: [{type: Failed, status: 'True', reason: DeadlineExceeded}]}");
         assert_eq!((job.node_uid.as_deref(), job.attempt), (Some("uid-n"), 3));
         let Progress::Failed(ended) = job.progress else { panic!("{:?}", job.progress) };
@@ -174,8 +174,8 @@ status: {conditions: [{type: Failed, status: 'True', reason: DeadlineExceeded}]}
             ));
             assert_eq!((job.attempt, job.progress), (1, Progress::Running), "{odd}");
         }
-        let torn: LabelerJobRow = row("metadata: {name: j, labels: {node: n}}\nstatus: 7");
-        assert!(torn.malformed.is_some() && torn.node_label.as_deref() == Some("n"));
+        let torn: LabelerJobRow = row("metadata: {name: j, labels: {node: n0}}\nstatus: 7");
+        assert!(torn.malformed.is_some() && torn.node_label.as_deref() == Some("n0"));
     }
 
     #[test]

@@ -14,7 +14,8 @@ fn golden(name: &str, yaml: &str) {
     let mut scripts = String::new();
     for pointer in ["/spec/preflight/command/2", "/spec/command/2"] {
         if let Some(Value::String(script)) = body.pointer_mut(pointer) {
-            scripts += &format!("\n{pointer}:\n{}", std::mem::replace(script, "...".to_owned()));
+            let script = std::mem::replace(script, "...".to_owned());
+            scripts.extend(["\n", pointer, ":\n", &script]);
         }
     }
     let text = serde_json::to_string_pretty(&body).unwrap() + "\n" + &scripts;

@@ -116,7 +116,7 @@ fn expanded(text: &str, name: &str, value: &str) -> String {
             if inner == name {
                 done.push_str(value)
             } else {
-                done += &format!("$({inner})")
+                done.extend(["$(", inner, ")"]);
             }
             rest = after;
         } else {
@@ -219,7 +219,7 @@ fn paths_reach_the_agent_as_they_are() {
     let list = serde_json::to_string(&paths).unwrap();
     let ran =
         Bench::of(Some(V2), Some(V1)).upgrade(&format!(", upgradeRecovery: true, excludePaths: {list}"));
-    let words: String = paths.iter().map(|path| format!(" [--exclude-path] [{path}]")).collect();
+    let words = paths.map(|path| format!(" [--exclude-path] [{path}]")).concat();
     let calls = ran.calls.join("\n");
     for recovery in ["[--recovery] ", ""] {
         let call = format!("kairos-agent [upgrade] {recovery}[--source] [dir:/] {EXCLUDES}{words}");
