@@ -106,7 +106,8 @@ fn flags() -> String {
          | `NODE_LABELER_IMAGE` | the image that labels nodes: it needs `/manager` | `OPERATOR_IMAGE` |\n\
          | `NODEOP_DEFAULT_IMAGE` | the image of NodeOps that name none | `{DEFAULT_IMAGE}` |\n\
          | `SENTINEL_IMAGE` | read by the original; without effect here | |\n\n\
-         `manager reboot` and `manager boot-id` are what its pods on nodes run; they take no flags.\n",
+         `manager reboot`, `manager boot-id` and `manager label-node` are what its pods on nodes run. The first two take no flags, the \
+         third `--every SECONDS`, to look again and again.\n",
         namespace = Family::Nodes.namespace(),
     )
 }
