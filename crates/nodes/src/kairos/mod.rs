@@ -1,6 +1,6 @@
 //! The dialect of kairos-operator: `NodeOp` and `NodeOpUpgrade`, and the labels of the nodes that run Kairos.
 //!
-//! Each folder is a room. What they share is what the environment of the manager says.
+//! Each folder is a room. What they share is what the environment and the flags of the manager say.
 
 use std::time::Duration;
 
