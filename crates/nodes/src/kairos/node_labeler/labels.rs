@@ -181,5 +181,4 @@ fn uki_boot_state(told: &Told) -> &'static str {
 }
 
 #[cfg(test)]
-#[path = "labels_tests.rs"]
 mod tests;
