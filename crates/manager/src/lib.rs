@@ -7,6 +7,7 @@
 pub mod boot_id;
 pub mod connection;
 pub mod family;
+pub mod label_node;
 pub mod left_over;
 pub mod options;
 pub mod process;

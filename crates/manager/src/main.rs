@@ -6,7 +6,7 @@ use manager::options::Options;
 use manager::program::Program;
 use manager::reboot::Place;
 use manager::surroundings::Surroundings;
-use manager::{boot_id, process, reboot};
+use manager::{boot_id, label_node, process, reboot};
 
 /// Where Kubernetes mounts the namespace of a pod's `ServiceAccount`.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Ok(Program::Reboot) => {
             reboot::run(&Place { name: variable("POD_NAME"), namespace: variable("POD_NAMESPACE") })
         }
+        Ok(Program::LabelNode(arguments)) => label_node::run(arguments, &variable),
         Ok(Program::BootId) => boot_id::run(std::env::var_os(api::kairos::HOST_DIR_ENV)),
         // Also help and the version, which exit with 0.
         Err(error) => error.exit(),

@@ -166,7 +166,7 @@ async fn until_end(mut manager: Manager, stop: impl Future<Output = &'static str
 }
 
 /// The name of the first signal that asks to stop. Listens from the call on, before it is awaited.
-fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
+pub(crate) fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {

@@ -15,6 +15,8 @@ pub enum Program {
     Reboot,
     /// `manager boot-id`: what runs in the last container of a Job that is followed by a reboot.
     BootId,
+    /// `manager label-node` with these arguments: what runs in a pod of the labeler.
+    LabelNode(Vec<OsString>),
 }
 
 impl Program {
@@ -34,6 +36,7 @@ impl Program {
                 &arguments,
             )
             .map(|()| Self::BootId),
+            Some("label-node") => Ok(Self::LabelNode(arguments.into_iter().skip(2).collect())),
             _ => Options::parse(arguments).map(|options| Self::Manager(Box::new(options))),
         }
     }
@@ -68,12 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn the_small_programs_take_no_arguments() {
+    fn the_small_programs_get_their_own_arguments() {
         assert_eq!(parse(&["reboot"]).unwrap(), Program::Reboot);
         assert_eq!(parse(&["boot-id"]).unwrap(), Program::BootId);
         for arguments in [&["reboot", "now"][..], &["boot-id", "--leader-elect"], &["restart"]] {
             assert_eq!(parse(arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
         }
+        let Program::LabelNode(rest) = parse(&["label-node", "--every", "60"]).unwrap() else { panic!() };
+        assert_eq!(rest, ["--every", "60"]);
         for program in ["reboot", "boot-id"] {
             assert_eq!(parse(&[program, "--help"]).unwrap_err().exit_code(), 0);
             let version = parse(&[program, "--version"]).unwrap_err().to_string();

@@ -8,7 +8,9 @@ use chain::machine_image::MachineImageRoom;
 use chain::machine_image_syncer::SyncerRoom;
 use chain::plan::PlanRoom;
 use nodes::kairos::Settings;
+use nodes::kairos::node_labeler::LabelerRoom;
 use nodes::kairos::node_op::NodeOpRoom;
+use nodes::kairos::node_op_upgrade::UpgradeRoom;
 use runtime::engine::Engine;
 use runtime::room::Room;
 use runtime::rules::Rule;
@@ -45,8 +47,11 @@ const CHAIN: &[Entry] = &[
 ];
 
 /// One line for each controller of operations on nodes.
-const NODES: &[Entry] =
-    &[entry::<NodeOpRoom>(|engine, parts| engine.room(NodeOpRoom::new(parts.settings.clone())))];
+const NODES: &[Entry] = &[
+    entry::<NodeOpRoom>(|engine, parts| engine.room(NodeOpRoom::new(parts.settings.clone()))),
+    entry::<UpgradeRoom>(|engine, _| engine.room(UpgradeRoom)),
+    entry::<LabelerRoom>(|engine, parts| engine.room(LabelerRoom::new(parts.settings.clone()))),
+];
 
 /// The controllers of a family.
 const fn table(family: Family) -> &'static [Entry] {
@@ -87,9 +92,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_knows_every_room() {
-        let names = |family| table(family).iter().map(|room| room.name).collect::<Vec<_>>();
-        assert_eq!(names(Family::Chain), Family::Chain.controllers());
-        assert!(names(Family::Nodes).iter().all(|name| Family::Nodes.controllers().contains(name)));
+    fn the_flag_knows_every_room_and_no_other() {
+        for family in Family::ALL {
+            let names: Vec<&str> = table(family).iter().map(|room| room.name).collect();
+            assert_eq!(names, family.controllers(), "{family}");
+        }
     }
 }

@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(place.namespace(Family::Nodes), "operator-system");
         place.account_namespace = Some("from-account\n".to_owned());
         assert_eq!(place.namespace(Family::Chain), "from-account");
-        place.pod_namespace = Some("".to_owned());
+        place.pod_namespace = Some(String::new());
         assert_eq!(place.namespace(Family::Nodes), "from-account");
         place.pod_namespace = Some("from-pod".to_owned());
         assert_eq!(place.namespace(Family::Nodes), "from-pod");

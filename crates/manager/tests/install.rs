@@ -9,6 +9,7 @@ use manager::surroundings::{IMAGE, Surroundings};
 struct Install {
     family: Family,
     overlay: &'static str,
+    prefixed: &'static str,
     deployment: &'static str,
     images: &'static str,
     lease_role: &'static str,
@@ -26,6 +27,7 @@ const INSTALLS: [Install; 2] = [
     Install {
         family: Family::Chain,
         overlay: read!("default/kustomization.yaml"),
+        prefixed: read!("default/kustomization.yaml"),
         deployment: read!("manager/manager.yaml"),
         images: read!("manager/kustomization.yaml"),
         lease_role: read!("rbac/leader_election_role.yaml"),
@@ -35,6 +37,7 @@ const INSTALLS: [Install; 2] = [
     Install {
         family: Family::Nodes,
         overlay: read!("nodes/default/kustomization.yaml"),
+        prefixed: read!("nodes/operator/kustomization.yaml"),
         deployment: read!("nodes/manager/manager.yaml"),
         images: read!("nodes/manager/kustomization.yaml"),
         lease_role: read!("nodes/rbac/leader_election_role.yaml"),
@@ -51,10 +54,10 @@ fn setting<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 #[test]
 fn the_role_names_the_lease_and_the_deployment() {
-    for Install { family, overlay, deployment, lease_role, .. } in INSTALLS {
+    for Install { family, prefixed, deployment, lease_role, .. } in INSTALLS {
         assert!(lease_role.contains(&format!("  - {}\n", family.lease())), "{family}");
         assert!(lease_role.contains(&format!("  - {}\n", family.deployment())), "{family}");
-        let prefix = setting(overlay, "namePrefix").expect("the overlay has a prefix");
+        let prefix = setting(prefixed, "namePrefix").expect("the overlay has a prefix");
         let bare = family.deployment().strip_prefix(prefix).expect("the original's name has the prefix");
         assert!(deployment.contains(&format!("\nkind: Deployment\nmetadata:\n  name: {bare}\n")), "{family}");
     }
@@ -88,7 +91,7 @@ fn the_published_image_is_the_one_that_is_installed() {
 
 #[test]
 fn the_emptied_webhooks_have_the_names_that_are_looked_for() {
-    let prefix = setting(INSTALLS[0].overlay, "namePrefix").expect("the overlay has a prefix");
+    let prefix = setting(INSTALLS[0].prefixed, "namePrefix").expect("the overlay has a prefix");
     for name in [MUTATING, VALIDATING] {
         let bare = name.strip_prefix(prefix).expect("the original's names have the prefix");
         assert!(WEBHOOKS.contains(&format!("  name: {bare}\n")), "{bare}");

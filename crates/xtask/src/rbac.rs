@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use manager::family::Family;
-use manager::rooms;
+use manager::{label_node, rooms};
 use runtime::rules::Rule;
 use serde_json::{Value, json};
 
@@ -16,9 +16,11 @@ pub fn generate() -> Result<Files, Error> {
     let chain = role("manager-role", &rooms::rules(Family::Chain));
     let opt_in = role("repository-secrets-reader-role", &rooms::opt_in_rules(Family::Chain));
     let nodes = role("manager-role", &rooms::rules(Family::Nodes));
+    let labeler = role(api::kairos::labeler::NAME, label_node::RULES);
     Ok(Files::from([
         (PathBuf::from("config/rbac/role.yaml"), yaml::file(&[chain])?),
         (PathBuf::from("config/nodes/rbac/role.yaml"), yaml::file(&[nodes])?),
+        (PathBuf::from("config/nodes/labeler/role.yaml"), yaml::file(&[labeler])?),
         (PathBuf::from("config/rbac/repository_secrets_reader_role.yaml"), yaml::file(&[opt_in])?),
     ]))
 }

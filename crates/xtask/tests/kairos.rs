@@ -245,9 +245,8 @@ fn each_overlay_installs_its_own_kinds() {
     let (chain, nodes) = ("config/crd/kustomization.yaml", "config/nodes/crd/kustomization.yaml");
     assert!(!files[Path::new(chain)].contains("operator.kairos.io"));
     for kind in api::kairos::KINDS {
-        assert!(
-            files[Path::new(nodes)].contains(&format!("- bases/operator.kairos.io_{}.yaml\n", kind.plural))
-        );
+        let file = format!("bases/operator.kairos.io_{}.yaml", kind.plural);
+        assert!(files[Path::new(nodes)].contains(&file), "{file}");
     }
     assert!(!files[Path::new(nodes)].contains(api::upgrader::GROUP));
 }

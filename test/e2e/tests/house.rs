@@ -236,7 +236,8 @@ fn the_engine_of_nodes_knows_no_dialect() {
         }
         engine += 1;
         let text = read(&path);
-        let named = code(&text).into_iter().filter(|(_, line)| OF_DIALECTS.iter().any(|of| line.contains(of)));
+        let named =
+            code(&text).into_iter().filter(|(_, line)| OF_DIALECTS.iter().any(|of| line.contains(of)));
         wrong.extend(named.map(|(number, line)| format!("{}:{number}: {}", path.display(), line.trim())));
     }
     assert_eq!(wrong, Vec::<String>::new());

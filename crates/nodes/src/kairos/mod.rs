@@ -27,7 +27,9 @@ pub struct Settings {
     pub reboot_timeout: Duration,
 }
 
+pub mod node_labeler;
 pub mod node_op;
+pub mod node_op_upgrade;
 
 /// The image of commands where neither a NodeOp nor the environment names one.
 pub const DEFAULT_IMAGE: &str = "busybox:latest";
