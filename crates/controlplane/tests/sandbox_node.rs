@@ -108,11 +108,10 @@ async fn a_node_reboots_comes_back_and_leaves_nothing() {
         return;
     }
     let cluster = ControlPlane::builder().controller_manager().scheduler().start().await.unwrap();
-    let options = NodeOptions::default().label("node-role.kubernetes.io/control-plane", "").file(
-        "/etc/kairos-release",
-        0o644,
-        busybox::release("v3.4.0"),
-    );
+    let options = NodeOptions::default()
+        .off_for(Duration::from_millis(500))
+        .label("node-role.kubernetes.io/control-plane", "")
+        .file("/etc/kairos-release", 0o644, busybox::release("v3.4.0"));
     let mut node = SandboxNode::start(&cluster, NODE, options).await.unwrap();
     let before = node.await_ready(1).await.unwrap();
     let folder = node.folder().to_path_buf();

@@ -290,6 +290,7 @@ fn write_files(
     folder.write("init.sh", include_str!("init.sh"))?;
     folder.write("address", &format!("{address}/24"))?;
     folder.write("settings", &files::settings(name, kubelet, &flags))?;
+    folder.write("off-for", &options.off_for.as_secs_f64().to_string())?;
     folder.write("boots", "")?;
 
     let root = folder.folder("files")?;

@@ -34,4 +34,5 @@ while :; do
   # 129: reboot(2), which the kernel tells as a death by SIGHUP.
   echo "the node's init ended with $status"
   [ "$status" -ne 70 ] || exit 70
+  sleep "$(cat "$folder/off-for")"
 done
