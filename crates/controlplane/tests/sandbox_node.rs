@@ -103,16 +103,14 @@ async fn termination_message(cluster: &ControlPlane, pod: &str) -> String {
 
 #[tokio::test]
 async fn a_node_reboots_comes_back_and_leaves_nothing() {
-    if let Some(missing) = node::missing() {
-        eprintln!("skipped: {missing}");
+    if node::skipped("a_node_reboots_comes_back_and_leaves_nothing") {
         return;
     }
     let cluster = ControlPlane::builder().controller_manager().scheduler().start().await.unwrap();
-    let options = NodeOptions::default().label("node-role.kubernetes.io/control-plane", "").file(
-        "/etc/kairos-release",
-        0o644,
-        busybox::release("v3.4.0"),
-    );
+    let options = NodeOptions::default()
+        .off_for(Duration::from_millis(500))
+        .label("node-role.kubernetes.io/control-plane", "")
+        .file("/etc/kairos-release", 0o644, busybox::release("v3.4.0"));
     let mut node = SandboxNode::start(&cluster, NODE, options).await.unwrap();
     let before = node.await_ready(1).await.unwrap();
     let folder = node.folder().to_path_buf();
@@ -234,8 +232,7 @@ async fn a_power_cut_is_survived(cluster: &ControlPlane, node: &mut SandboxNode)
 
 #[tokio::test]
 async fn what_cannot_be_a_node_is_refused_and_what_had_started_is_gone() {
-    if let Some(missing) = node::missing() {
-        eprintln!("skipped: {missing}");
+    if node::skipped("what_cannot_be_a_node_is_refused_and_what_had_started_is_gone") {
         return;
     }
     let parent = tempfile::tempdir().unwrap();
@@ -262,8 +259,7 @@ async fn what_cannot_be_a_node_is_refused_and_what_had_started_is_gone() {
 
 #[tokio::test]
 async fn nodes_of_one_cluster_do_not_disturb_each_other() {
-    if let Some(missing) = node::missing() {
-        eprintln!("skipped: {missing}");
+    if node::skipped("nodes_of_one_cluster_do_not_disturb_each_other") {
         return;
     }
     let cluster = ControlPlane::builder().controller_manager().start().await.unwrap();
@@ -314,8 +310,7 @@ fn groups_of(process: &Child, below: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_killed_parent_leaves_no_node_and_the_next_start_removes_its_groups() {
-    if let Some(missing) = node::missing() {
-        eprintln!("skipped: {missing}");
+    if node::skipped("a_killed_parent_leaves_no_node_and_the_next_start_removes_its_groups") {
         return;
     }
     let parent = tempfile::tempdir().unwrap();

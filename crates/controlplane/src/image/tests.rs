@@ -165,7 +165,9 @@ fn the_managers_image_runs_a_dynamic_binary_by_itself() {
 #[test]
 fn the_stand_in_tells_how_it_was_called_and_fails_when_told() {
     let Some(busybox) = busybox::find() else {
-        eprintln!("skipped: busybox is missing; apt-get install --no-install-recommends busybox-static");
+        crate::progress::say(format_args!(
+            "skipped a test of the stand-in: busybox is missing, apt-get install busybox-static"
+        ));
         return;
     };
     let image = busybox::kairos("example.com/kairos:v3.5.0", &busybox, "v3.5.0").unwrap();

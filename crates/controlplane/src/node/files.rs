@@ -101,6 +101,9 @@ pub(super) fn kubelet() -> Value {
         "failCgroupV1": false,
         "failSwapOn": false,
         "makeIPTablesUtilChains": false,
+        // Nobody is there: a name fails at once. Without an address each pod would get an Event that warns of it.
+        "clusterDNS": ["10.0.0.10"],
+        "clusterDomain": "cluster.local",
         "oomScoreAdj": 0,
         // The machine's disk and memory are no subject of the tests: kubelet neither evicts nor removes images for their sake.
         "evictionHard": {

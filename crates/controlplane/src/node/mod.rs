@@ -5,9 +5,8 @@
 //! use controlplane::node::{self, NodeOptions, SandboxNode};
 //! use controlplane::{ControlPlane, image};
 //!
-//! if let Some(missing) = node::missing() {
-//!     eprintln!("skipped: {missing}");
-//!     return Ok(());
+//! if node::skipped("the name of the test") {
+//!     return Ok(()); // it has been said what is missing
 //! }
 //! let cluster = ControlPlane::builder().controller_manager().scheduler().start().await?;
 //! let mut node = SandboxNode::start(&cluster, "worker", NodeOptions::default()).await?;
@@ -24,7 +23,8 @@
 //! again, with another boot id. The supervisor is process 1 of a namespace in between, and has what outlives a boot: the network
 //! namespace, the control groups, and the node's disk, an overlay in memory above this machine's root. So `hostPath: /` is the node,
 //! and what is written there is on the node only. When the process that started it ends, however that happens, the kernel ends
-//! all of them, and their mounts and networks with them.
+//! all of them, and their mounts and networks with them. The kernel, `/dev` and, read only to the overlay, the files are this machine's: a
+//! sandbox for our own tests, not for code that nobody has read.
 //!
 //! In the node's network the API server answers at `127.0.0.1`, at its own port, for kubeconfigs of the
 //! [`ControlPlane`], and at `10.0.0.1:443`, for what runs in pods. There is no DNS, and no way out. Pods have a bridge, or
@@ -60,7 +60,7 @@ use inside::Inside;
 use relay::Relay;
 
 pub(crate) use needs::find_program;
-pub use needs::missing;
+pub use needs::{missing, skipped};
 pub use options::NodeOptions;
 
 /// The address of the Service `kubernetes`: the first of those that the API server gives to Services.
@@ -290,6 +290,7 @@ fn write_files(
     folder.write("init.sh", include_str!("init.sh"))?;
     folder.write("address", &format!("{address}/24"))?;
     folder.write("settings", &files::settings(name, kubelet, &flags))?;
+    folder.write("off-for", &options.off_for.as_secs_f64().to_string())?;
     folder.write("boots", "")?;
 
     let root = folder.folder("files")?;

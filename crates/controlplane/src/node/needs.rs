@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::image;
+use crate::progress::say;
 
 /// Where administrators' programs are, which a user's `PATH` may not name.
 const BESIDE_PATH: [&str; 5] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin"];
@@ -39,8 +40,17 @@ pub(super) fn plugin_folder() -> Option<&'static Path> {
         .find(|folder| PLUGINS.iter().all(|name| folder.join(name).is_file()))
 }
 
-/// What is missing on this machine for a [`SandboxNode`](super::SandboxNode), in one line with how to get it; none if it can start. A
-/// test that needs one prints it and ends: `if let Some(missing) = node::missing() { eprintln!("skipped: {missing}"); return }`.
+/// Whether a test that needs a [`SandboxNode`](super::SandboxNode) has to be skipped here. If so, says on standard error what is [`missing`],
+/// past the runner, which shows nothing of a test that ends well: `if node::skipped("the test's name") { return }`.
+pub fn skipped(test: &str) -> bool {
+    let missing = missing();
+    if let Some(missing) = &missing {
+        say(format_args!("skipped {test}: {missing}"));
+    }
+    missing.is_some()
+}
+
+/// What is missing on this machine for a [`SandboxNode`](super::SandboxNode), in one line with how to get it; none if it can start.
 pub fn missing() -> Option<String> {
     let mut lacking: Vec<(&str, &str)> =
         PROGRAMS.into_iter().filter(|(program, _)| find_program(program).is_none()).collect();

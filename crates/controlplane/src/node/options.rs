@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 pub struct NodeOptions {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) files: Vec<NodeFile>,
+    pub(super) off_for: Duration,
 }
 
 /// A file that is on the node before its first boot.
@@ -26,6 +28,13 @@ impl NodeOptions {
     /// kubelet must not give itself, such as `node-role.kubernetes.io/control-plane`.
     pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// How long it stays off between two boots; not at all if not said, and then it is Ready again after a second, which a real machine is
+    /// not.
+    pub fn off_for(mut self, time: Duration) -> Self {
+        self.off_for = time;
         self
     }
 

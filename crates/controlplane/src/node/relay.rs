@@ -137,7 +137,9 @@ mod tests {
         let relay =
             match Relay::start(Path::new("/proc/self/ns/net"), vec![from], server.local_addr().unwrap()) {
                 Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                    eprintln!("skipped: a network namespace is entered by root alone");
+                    crate::progress::say(format_args!(
+                        "skipped the relay's test: root alone enters a network namespace"
+                    ));
                     return;
                 }
                 started => started.unwrap(),

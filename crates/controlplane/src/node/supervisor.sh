@@ -31,7 +31,9 @@ while :; do
   status=0
   unshare --pid --fork --kill-child --mount --uts --propagation private -- \
     /bin/sh "$folder/init.sh" "$folder" "$machine" "$own" || status=$?
-  # 129: reboot(2), which the kernel tells as a death by SIGHUP.
+  # 129: reboot(2), which the kernel tells as a death by SIGHUP. A power cut is a SIGKILL, which some versions of unshare cannot pass on:
+  # they complain and end with 1.
   echo "the node's init ended with $status"
   [ "$status" -ne 70 ] || exit 70
+  sleep "$(cat "$folder/off-for")"
 done
