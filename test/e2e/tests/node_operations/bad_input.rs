@@ -26,11 +26,11 @@ async fn each_says_what_is_wrong_with_it() {
     let selector = json!({"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "Has"}]}});
     witness::operation(&world, "no-selector", "bad", &spec(selector)).await;
     witness::operation(&world, "nothing", "no-such-fleet", &spec(json!({}))).await;
-    witness::operation(&world, "no-mount", "bad", &spec(json!({"hostMountPath": "not/absolute:x"}))).await;
+    witness::operation(&world, "no-image", "bad", &spec(json!({"image": " "}))).await;
     let expected = [
         ("no-command", ("Ready", "False", "Malformed")),
         ("no-selector", ("Ready", "False", "InvalidSelector")),
-        ("no-mount", ("Ready", "False", "PodsInvalid")),
+        ("no-image", ("Ready", "False", "PodsInvalid")),
         ("nothing", ("UpToDate", "True", "NoNodeSelected")),
     ];
     for (name, condition) in expected {

@@ -18,7 +18,8 @@ async fn a_budget_that_blocks_is_named_and_respected() {
     let node = witness::node_name("drain", 0, 0);
     world
         .plane()
-        .apply_yaml(&format!("
+        .apply_yaml(&format!(
+            "
 apiVersion: apps/v1
 kind: ReplicaSet
 metadata: {{name: web, namespace: {NAMESPACE}}}
@@ -27,13 +28,14 @@ spec:
   selector: {{matchLabels: {{app: web}}}}
   template:
     metadata: {{labels: {{app: web}}}}
-    spec: {{containers: [{{name: web, image: web}}], affinity: {{nodeAffinity: {{preferredDuringSchedulingIgnoredDuringExecution: [{{weight: 100, preference: {{matchExpressions: [{{key: fleet, operator: In, values: [drain]}}]}}}}]}}}}}}
+    spec: {{containers: [{{name: web, image: web}}], nodeSelector: {{fleet: drain}}}}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata: {{name: web, namespace: {NAMESPACE}}}
 spec: {{minAvailable: 1, selector: {{matchLabels: {{app: web}}}}}}
-"))
+"
+        ))
         .await
         .unwrap();
     objects
