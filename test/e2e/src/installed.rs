@@ -112,6 +112,12 @@ impl Installed {
         Self::awaited(plane, CHAIN).await
     }
 
+    /// The same on a control plane that has nodes.
+    pub async fn on_own_nodes(plane: ControlPlane, product: Product) -> Result<Self> {
+        plane.apply_kustomize(&repository().join(product.folder)).await?;
+        Self::awaited(plane, product).await
+    }
+
     async fn awaited(plane: ControlPlane, product: Product) -> Result<Self> {
         await_established(&plane, product.kinds).await?;
         let objects = Objects::new(plane.client().await?);

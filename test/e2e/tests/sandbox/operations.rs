@@ -1,0 +1,84 @@
+//! A NodeOp from its cordon to its uncordon, by the Deployment of `config/nodes` in its own image.
+
+use api::kairos::node_op;
+use domain::object::Kind;
+use e2e::WITHIN;
+use serde_json::json;
+
+use crate::scene::{NAMESPACE, NODE, TOOLS, leaves_a_line, scene};
+
+const POD: Kind = api::nodes::pod::KIND;
+const BUDGET: Kind = api::nodes::disruption_budget::KIND;
+
+#[tokio::test]
+async fn a_node_is_cordoned_drained_changed_rebooted_and_given_back() {
+    let Some(scene) = scene("a_node_is_cordoned_drained_changed_rebooted_and_given_back").await else {
+        return;
+    };
+    let objects = scene.objects();
+    let before = scene.the_node().await["status"]["nodeInfo"]["bootID"].clone();
+    let workload = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web", "namespace": NAMESPACE},
+        "spec": {
+            "replicas": 1, "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
+                "terminationGracePeriodSeconds": 1,
+                "containers": [{"name": "web", "image": TOOLS, "command": ["/bin/sh", "-c", "sleep 100000"]}],
+            }},
+        },
+    });
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": NAMESPACE},
+        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "web"}}},
+    });
+    scene.world.plane().apply_yaml(&format!("{workload}\n---\n{budget}")).await.unwrap();
+    objects
+        .await_that("the pod runs and its budget knows it", NAMESPACE, WITHIN, async || {
+            let budget = objects.get(&BUDGET, NAMESPACE, "web").await?.unwrap_or_default();
+            Ok((budget["status"]["currentHealthy"] == 1).then_some(()))
+        })
+        .await
+        .unwrap();
+
+    let spec = json!({
+        "nodeSelector": {"matchLabels": {"fleet": "real"}}, "image": TOOLS, "command": leaves_a_line("/etc/ran"),
+        "cordon": true, "drainOptions": {"enabled": true}, "rebootOnSuccess": true, "concurrency": 1,
+    });
+    scene.operation("whole", spec).await;
+    // A budget that blocks for ever is found before the cordon.
+    let op = (&node_op::KIND, NAMESPACE, "whole");
+    objects.await_condition(op, ("Ready", "False", "BudgetNeverMet"), WITHIN).await.unwrap();
+    assert!(!scene.is_cordoned().await);
+    assert_eq!(
+        objects
+            .list(&POD, NAMESPACE)
+            .await
+            .unwrap()
+            .iter()
+            .filter(|pod| pod["metadata"]["labels"]["app"] == "web")
+            .count(),
+        1
+    );
+    let one = json!({"spec": {"maxUnavailable": 1}});
+    objects.merge(&BUDGET, NAMESPACE, "web", &one).await.unwrap();
+
+    let ended = scene.ended("whole").await;
+    assert_eq!(ended["status"]["phase"], "Completed", "{}", ended["status"]);
+    let entry = &ended["status"]["nodeStatuses"][NODE];
+    assert_eq!(
+        (&entry["message"], &entry["rebootStatus"]),
+        (&json!("Job and reboot completed successfully"), &json!("completed"))
+    );
+    let after = scene.the_node().await["status"]["nodeInfo"]["bootID"].clone();
+    assert_ne!(before, after, "it has rebooted");
+    assert_eq!(scene.node.boots(), 2, "once");
+    assert_eq!(scene.lines("/etc/ran"), ["ran"], "the command ran once");
+    assert!(!scene.is_cordoned().await, "it is schedulable again");
+    assert!(ended["metadata"]["finalizers"].is_null(), "the finalizer is gone");
+    let events = scene.world.plane().audit_events().unwrap();
+    let evicted = |event: &&controlplane::AuditEvent| {
+        event.subresource == "eviction" && event.name.starts_with("web") && event.code == 201
+    };
+    assert_eq!(events.iter().filter(evicted).count(), 1, "its pod was evicted, as the budget lets");
+    scene.finish(&[]).await;
+}
