@@ -173,23 +173,28 @@ impl SandboxNode {
     /// What the containers of a pod have printed, each run after the other, as containerd keeps it: a time, the stream, `F` or `P`,
     /// and the line. Empty if there is nothing.
     pub fn pod_log(&self, namespace: &str, pod: &str) -> String {
-        let Some(logs) = self.on_disk(Path::new("/var/log/pods")) else { return String::new() };
-        let prefix = format!("{namespace}_{pod}_");
-        let ours = entries(&logs)
-            .into_iter()
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)));
-        let runs = ours.flat_map(|pod| entries(&pod)).flat_map(|container| entries(&container));
-        runs.filter_map(|run| fs::read_to_string(run).ok()).collect()
+        let runs = self.container_logs(&format!("{namespace}_{pod}_"));
+        runs.into_iter().filter_map(|run| fs::read_to_string(run).ok()).collect()
     }
 
-    /// The ends of the logs of the supervisor, containerd and kubelet, for the message of a failure.
+    /// The log of each run of a container whose pod's folder starts so: namespace, name and uid, with `_` between two.
+    fn container_logs(&self, prefix: &str) -> Vec<PathBuf> {
+        let Some(logs) = self.on_disk(Path::new("/var/log/pods")) else { return Vec::new() };
+        let ours = entries(&logs)
+            .into_iter()
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)));
+        ours.flat_map(|pod| entries(&pod)).flat_map(|container| entries(&container)).collect()
+    }
+
+    /// The ends of the logs of the supervisor, containerd, kubelet and of each container, for the message of a failure.
     pub fn logs(&self) -> String {
         let logs = self.folder.path().join("logs");
-        let shown = ["supervisor", "containerd", "kubelet"].map(|name| {
-            let path = logs.join(format!("{name}.log"));
-            format!("{}:\n{}\n", path.display(), process::tail(&path))
-        });
-        shown.concat()
+        let own = ["supervisor", "containerd", "kubelet"].map(|name| logs.join(format!("{name}.log")));
+        let all = own.into_iter().chain(self.container_logs(""));
+        all.flat_map(|path| {
+            [path.display().to_string(), ":\n".to_owned(), process::tail(&path), "\n".to_owned()]
+        })
+        .collect()
     }
 
     /// Its folder on this machine: `logs/`, and what containerd and kubelet keep.
