@@ -56,7 +56,7 @@ fn what_the_server_accepts_is_read_or_says_what_is_wrong() {
 
 #[test]
 fn the_samples_are_well_formed() {
-    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/kairos/samples/operator_v1alpha1_");
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/samples/operator_v1alpha1_");
     for kind in ["nodeop", "nodeopupgrade"] {
         let yaml = std::fs::read_to_string(format!("{samples}{kind}.yaml")).unwrap();
         assert_eq!(wrong(object(&yaml)), (None, None), "{kind}");

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
+use manager::family::Family;
 use manager::options::Options;
 use manager::rooms::Parts;
-use manager::start::{self, Deps, Election, LEASE, Manager};
+use manager::start::{self, Deps, Election, Manager};
+use manager::surroundings::Surroundings;
 use runtime::client::Stack;
 use runtime::clock::{Clock, after};
 use runtime::health::{Heartbeat, Readiness};
@@ -218,7 +220,7 @@ impl Play<'_> {
         let election = if self.case.elected {
             let settings = Settings {
                 namespace: "system".to_owned(),
-                name: LEASE.to_owned(),
+                name: Family::Chain.lease().to_owned(),
                 identity: format!("process-{number}"),
                 timing: Timing::default(),
             };
@@ -227,16 +229,18 @@ impl Play<'_> {
             Election::None
         };
         let mirror = Mirror(self.world.clone());
+        let options = Options::parse(["manager".into()]).map_err(|error| started(&error))?;
+        let settings = Surroundings::default().settings(options.disruption);
         let manager = start::start(Deps {
             client,
             clock: clock.clone(),
-            options: Options::parse(["manager".into()]).map_err(|error| started(&error))?,
+            options,
             election,
             metrics,
             readiness: Readiness::new(),
             heartbeat: Heartbeat::unwatched(clock.now()),
             instance: format!("process-{number}").into(),
-            parts: Parts { repository: Arc::new(Distant { mirror, line }) },
+            parts: Parts { repository: Arc::new(Distant { mirror, line }), settings },
         })
         .map_err(|error| started(&error))?;
         locked(&self.world).tell(&format!("process {number}"), "", "begins".to_owned());

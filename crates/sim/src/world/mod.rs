@@ -127,7 +127,9 @@ impl World {
             releases: Releases::default(),
             rules: Vec::new(),
             declared: Some(Declared::new(
-                manager::rooms::rules().into_iter().chain(manager::rooms::opt_in_rules()),
+                manager::rooms::rules(scenario.family)
+                    .into_iter()
+                    .chain(manager::rooms::opt_in_rules(scenario.family)),
             )),
             events: BTreeSet::new(),
             events_end: VecDeque::new(),

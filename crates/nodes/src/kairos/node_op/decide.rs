@@ -66,6 +66,7 @@ pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict<Step, Reaso
         return verdict.step(Step::Write {
             op: op.meta.clone(),
             approved: planned.approved.clone(),
+            changed: planned.changed.clone(),
             at: now,
             patch,
         });

@@ -36,6 +36,8 @@ pub(super) struct Plan {
     pub(super) nodes: BTreeMap<Box<str>, Planned>,
     /// Nodes that get a place with the write.
     pub(super) approved: Vec<Box<str>>,
+    /// The others of which something is to be written down.
+    pub(super) changed: Vec<Box<str>>,
     /// Something is to be written down.
     pub(super) dirty: bool,
     /// A node waits for nothing but its approval: it may have one as soon as pods are admitted.
@@ -74,7 +76,13 @@ pub(super) enum Act {
 
 pub(super) fn plan(observed: &Observed, writes: Writes, now: Timestamp) -> Plan {
     let policy = policy::policy(&observed.op, &observed.settings);
-    let mut plan = Plan { nodes: BTreeMap::new(), approved: Vec::new(), dirty: false, starts: false };
+    let mut plan = Plan {
+        nodes: BTreeMap::new(),
+        approved: Vec::new(),
+        changed: Vec::new(),
+        dirty: false,
+        starts: false,
+    };
     for (name, seen) in &observed.nodes {
         plan.dirty |= seen.adopted;
         plan.nodes.insert(name.clone(), Planned::new(seen.facts.clone(), &policy, now));
@@ -109,6 +117,13 @@ pub(super) fn plan(observed: &Observed, writes: Writes, now: Timestamp) -> Plan 
         }
         if !changed {
             break;
+        }
+    }
+    for (name, seen) in &observed.nodes {
+        let record = plan.nodes.get(name).map(|planned| &planned.facts.record);
+        let changes = seen.adopted || record != Some(&seen.facts.record);
+        if changes && !plan.approved.contains(name) {
+            plan.changed.push(name.clone());
         }
     }
     plan

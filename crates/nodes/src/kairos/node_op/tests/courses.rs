@@ -111,7 +111,7 @@ status: {observedGeneration: 1, disruptionsAllowed: 0, currentHealthy: 1, desire
         runtime::answer::Refusal::Unavailable { message: "429".into(), retry_after: Some(7) },
     ));
     world.pass("op");
-    world.later(8);
+    world.later(11);
     world.pass("op");
     world.later(6);
     world.pass("op");
