@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 const NODE: &str = "worker";
 const TOOLS: &str = "example.com/tools:test";
+const KAIROS: &str = "example.com/kairos:v3.6.0";
 const MANAGER: &str = "example.com/manager:test";
 const DONE_WITHIN: Duration = Duration::from_secs(90);
 const GONE_WITHIN: Duration = Duration::from_secs(20);
@@ -37,13 +38,13 @@ fn pod(name: &str, script: &str, more: Value) -> String {
 }
 
 /// A Job with the node's disk at /host, privileged, in the node's PID namespace.
-fn host_job(name: &str, script: &str) -> String {
+fn host_job(name: &str, image: &str, script: &str) -> String {
     json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": name, "namespace": "default" },
         "spec": { "backoffLimit": 3, "template": { "spec": {
             "nodeName": NODE, "restartPolicy": "Never", "hostPID": true,
             "containers": [{
-                "name": "main", "image": TOOLS, "imagePullPolicy": "IfNotPresent",
+                "name": "main", "image": image, "imagePullPolicy": "IfNotPresent",
                 "command": ["/bin/sh", "-c", script], "securityContext": { "privileged": true },
                 "volumeMounts": [{ "name": "host", "mountPath": "/host" }],
             }],
@@ -199,7 +200,7 @@ async fn a_job_that_reboots_runs_again_in_the_next_boot(
         echo 'KAIROS_VERSION=v3.5.0' >/host/etc/kairos-release.next
         nsenter -t 1 -m -i -- reboot
         sleep 600";
-    cluster.apply_yaml(&host_job("reboots", script)).await.unwrap();
+    cluster.apply_yaml(&host_job("reboots", TOOLS, script)).await.unwrap();
     let after = node.await_ready(2).await.unwrap();
     assert_ne!(after, before);
     assert_eq!(node_field(cluster, "{.status.nodeInfo.bootID}").await, after);
@@ -220,13 +221,26 @@ async fn a_job_that_reboots_runs_again_in_the_next_boot(
 }
 
 async fn a_power_cut_is_survived(cluster: &ControlPlane, node: &mut SandboxNode) {
+    // What the original's upgrade does in the new system's image; it takes effect with the next boot.
+    let script = "set -e; mount --rbind /host/dev /dev; mount --rbind /host/run /run
+        kairos-agent upgrade --source dir:/ --exclude-path '/etc/hostname'";
+    let archive = cluster.folder().join("kairos.tar");
+    busybox::kairos(KAIROS, &busybox::find().unwrap(), "v3.6.0").unwrap().write(&archive).unwrap();
+    node.import_image(&archive).await.unwrap();
+    cluster.apply_yaml(&host_job("upgrades", KAIROS, script)).await.unwrap();
+    holds(cluster.wait_for("condition=Complete", "jobs/upgrades", "default", DONE_WITHIN).await, node);
+    let calls = String::from_utf8(node.read(busybox::AGENT_CALLS).unwrap()).unwrap();
+    assert_eq!(calls, "upgrade --source dir:/ --exclude-path /etc/hostname\n");
+    assert_eq!(node.read("/etc/kairos-release").unwrap(), b"KAIROS_VERSION=v3.5.0\n");
+
     node.write("/etc/node-marker", "second").unwrap();
     node.reboot_by_itself().unwrap();
     let last = node.await_ready(4).await.unwrap();
     let boots: BTreeSet<String> = node.boot_ids().into_iter().collect();
     assert!(boots.len() == 4 && boots.contains(&last), "{boots:?}");
+    assert_eq!(node.read("/etc/kairos-release").unwrap(), busybox::release("v3.6.0").into_bytes());
     // The tools are still there, and so is what was written.
-    cluster.apply_yaml(&host_job("reads", "[ $(cat /host/etc/node-marker) = second ]")).await.unwrap();
+    cluster.apply_yaml(&host_job("reads", TOOLS, "[ $(cat /host/etc/node-marker) = second ]")).await.unwrap();
     cluster.wait_for("condition=Complete", "jobs/reads", "default", DONE_WITHIN).await.unwrap();
 }
 

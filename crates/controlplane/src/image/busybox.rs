@@ -33,6 +33,8 @@ pub fn tools(name: impl Into<String>, busybox: &Path) -> Result<Image> {
         .program("/bin/busybox", busybox)?
         .folder("/tmp", 0o1777)
         .folder("/root", 0o700)
+        // Upgrades mount the node's over it.
+        .folder("/run", 0o755)
         .file("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n")
         .file("/etc/group", 0o644, "root:x:0:\n")
         .entrypoint(["/bin/sh"]);

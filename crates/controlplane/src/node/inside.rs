@@ -114,7 +114,17 @@ mod tests {
     fn names_with_brackets_do_not_hide_a_parent() {
         assert_eq!(parent_id("17 (a) (b) S 4 17 17 0"), Some(4));
         assert_eq!(parent_id(""), None);
-        assert!(children(std::process::id()).is_empty() || parent_id("1 (x) S 2 3").is_some());
+    }
+
+    #[test]
+    fn a_child_is_found_while_it_is_there() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let found = children(std::process::id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found.contains(&child.id()), "{found:?}");
+        assert!(!children(std::process::id()).contains(&child.id()));
+        assert!(!is_init(child.id()) && !is_foreign(child.id()));
     }
 
     #[test]

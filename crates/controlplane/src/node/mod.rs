@@ -37,10 +37,10 @@ mod needs;
 mod options;
 mod ready;
 mod relay;
+mod setup;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,13 +102,13 @@ impl SandboxNode {
             .map_err(|error| Error::File { path: "go build".into(), source: error.into() })??;
         let folder = Folder::create(&plane.builder.parent, plane.builder.keep)?;
         let logs = folder.folder("logs")?;
-        write_files(&folder, plane, name, &options, kubelet.require(Binary::Kubelet)?)?;
+        setup::write_files(&folder, plane, name, &options, kubelet.require(Binary::Kubelet)?)?;
         let groups = Groups::create(&folder.suffix())?;
         let spawner = Spawner::start()?;
         let spec = Spec {
             name: "supervisor",
             program: Path::new("/bin/sh"),
-            flags: entering(&folder, &groups),
+            flags: setup::entering(&folder, &groups),
             environment: Vec::new(),
         };
         let mut node = Self {
@@ -173,23 +173,28 @@ impl SandboxNode {
     /// What the containers of a pod have printed, each run after the other, as containerd keeps it: a time, the stream, `F` or `P`,
     /// and the line. Empty if there is nothing.
     pub fn pod_log(&self, namespace: &str, pod: &str) -> String {
-        let Some(logs) = self.on_disk(Path::new("/var/log/pods")) else { return String::new() };
-        let prefix = format!("{namespace}_{pod}_");
-        let ours = entries(&logs)
-            .into_iter()
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)));
-        let runs = ours.flat_map(|pod| entries(&pod)).flat_map(|container| entries(&container));
-        runs.filter_map(|run| fs::read_to_string(run).ok()).collect()
+        let runs = self.container_logs(&format!("{namespace}_{pod}_"));
+        runs.into_iter().filter_map(|run| fs::read_to_string(run).ok()).collect()
     }
 
-    /// The ends of the logs of the supervisor, containerd and kubelet, for the message of a failure.
+    /// The log of each run of a container whose pod's folder starts so: namespace, name and uid, with `_` between two.
+    fn container_logs(&self, prefix: &str) -> Vec<PathBuf> {
+        let Some(logs) = self.on_disk(Path::new("/var/log/pods")) else { return Vec::new() };
+        let ours = entries(&logs)
+            .into_iter()
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)));
+        ours.flat_map(|pod| entries(&pod)).flat_map(|container| entries(&container)).collect()
+    }
+
+    /// The ends of the logs of the supervisor, containerd, kubelet and of each container, for the message of a failure.
     pub fn logs(&self) -> String {
         let logs = self.folder.path().join("logs");
-        let shown = ["supervisor", "containerd", "kubelet"].map(|name| {
-            let path = logs.join(format!("{name}.log"));
-            format!("{}:\n{}\n", path.display(), process::tail(&path))
-        });
-        shown.concat()
+        let own = ["supervisor", "containerd", "kubelet"].map(|name| logs.join(format!("{name}.log")));
+        let all = own.into_iter().chain(self.container_logs(""));
+        all.flat_map(|path| {
+            [path.display().to_string(), ":\n".to_owned(), process::tail(&path), "\n".to_owned()]
+        })
+        .collect()
     }
 
     /// Its folder on this machine: `logs/`, and what containerd and kubelet keep.
@@ -256,67 +261,6 @@ impl Drop for SandboxNode {
         process::end_together(std::slice::from_mut(&mut self.keeper));
         drop(self.relay.take());
     }
-}
-
-/// The arguments of the shell that joins the control groups and enters the namespaces.
-fn entering(folder: &Folder, groups: &Groups) -> Vec<String> {
-    let shown = |path: &Path| path.display().to_string();
-    let mut arguments = vec![
-        shown(&folder.path().join("enter.sh")),
-        shown(folder.path()),
-        groups.leaf().map(shown).unwrap_or_default(),
-    ];
-    arguments.extend(groups.folders().iter().map(|group| shown(group)));
-    arguments
-}
-
-/// Everything that the supervisor and the node read.
-fn write_files(
-    folder: &Folder,
-    plane: &ControlPlane,
-    name: &str,
-    options: &NodeOptions,
-    kubelet: &Path,
-) -> Result<()> {
-    for place in ["root", "containerd", "kubelet"] {
-        folder.folder(place)?;
-    }
-    let plugins = needs::plugin_folder().ok_or_else(|| Error::NoSandbox("no CNI plugins".to_owned()))?;
-    let address = files::address(name);
-    let user = format!("system:node:{name}");
-    let flags = plane.with_added_flags(Binary::Kubelet, files::kubelet_flags(name, address));
-    folder.write("enter.sh", include_str!("enter.sh"))?;
-    folder.write("supervisor.sh", include_str!("supervisor.sh"))?;
-    folder.write("init.sh", include_str!("init.sh"))?;
-    folder.write("address", &format!("{address}/24"))?;
-    folder.write("settings", &files::settings(name, kubelet, &flags))?;
-    folder.write("off-for", &options.off_for.as_secs_f64().to_string())?;
-    folder.write("boots", "")?;
-
-    let root = folder.folder("files")?;
-    let put = |path: &str, mode: u32, content: &str| put(&root, Path::new(path), mode, content);
-    put(files::CONTAINERD, 0o644, &files::containerd(plugins))?;
-    put(files::NETWORK, 0o644, &files::network(address).to_string())?;
-    put(files::KUBELET, 0o644, &files::kubelet().to_string())?;
-    put(files::KUBECONFIG, 0o600, &plane.kubeconfig_for_user(&user, &["system:nodes"])?)?;
-    put(files::AUTHORITY, 0o644, &plane.authority.pem())?;
-    put(files::MACHINE_ID, 0o444, &files::machine_id(name))?;
-    // An installed system's own would ask an init that is not there.
-    put(files::REBOOT, 0o755, include_str!("reboot.sh"))?;
-    for file in &options.files {
-        put(&file.path.to_string_lossy(), file.mode, &file.content)?;
-    }
-    Ok(())
-}
-
-/// Writes a file of the node's root into the folder that the supervisor copies there.
-fn put(root: &Path, path: &Path, mode: u32, content: &str) -> Result<()> {
-    let path = root.join(path.strip_prefix("/").unwrap_or(path));
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(Error::file(parent))?;
-    }
-    fs::write(&path, content).map_err(Error::file(&path))?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(Error::file(&path))
 }
 
 /// The API server's address, from its URL.
