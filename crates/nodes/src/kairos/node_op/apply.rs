@@ -75,6 +75,13 @@ pub enum Step {
         /// Its name.
         node: Box<str>,
     },
+    /// Read a Job live that the watch does not show: whether it is gone.
+    ReadJob {
+        /// The node.
+        node: Box<str>,
+        /// The Job.
+        job: ObjectKey,
+    },
     /// Read the pods of a node and the budgets over them, live.
     ReadPods {
         /// The node.
@@ -149,6 +156,7 @@ impl Step {
     pub fn node(&self) -> Option<&str> {
         match self {
             Self::ReadNode { node }
+            | Self::ReadJob { node, .. }
             | Self::ReadPods { node }
             | Self::Create { node, .. }
             | Self::Remove { node, .. }
@@ -187,6 +195,7 @@ impl fmt::Display for Step {
             },
             Self::Grant { kind, .. } => write!(f, "make the {kind} of reboot pods"),
             Self::ReadNode { node } => write!(f, "read Node {node}"),
+            Self::ReadJob { job, .. } => write!(f, "read Job {}", job.name),
             Self::ReadPods { node } => write!(f, "read the pods of {node}"),
             Self::Create { node, made, name, .. } => match made {
                 Made::Job => write!(f, "create Job {name} on {node}"),
@@ -215,7 +224,10 @@ fn some(names: &[Box<str>]) -> String {
 
 impl runtime::room::Step for Step {
     fn writes(&self) -> bool {
-        !matches!(self, Self::ReadNode { .. } | Self::ReadPods { .. } | Self::ReadBinding { .. })
+        !matches!(
+            self,
+            Self::ReadNode { .. } | Self::ReadJob { .. } | Self::ReadPods { .. } | Self::ReadBinding { .. }
+        )
     }
 }
 
@@ -275,6 +287,10 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
         }
         Step::ReadNode { node } => {
             let row = shell.read::<NodeRow>(&Place::of(node::KIND), &ObjectKey::new("", &*node)).await?;
+            Ok(Applied::wrote(row).with(Answer::Done))
+        }
+        Step::ReadJob { job, .. } => {
+            let row = shell.read::<NodeJobRow>(&Place::of(node_job::KIND), &job).await?;
             Ok(Applied::wrote(row).with(Answer::Done))
         }
         Step::ReadPods { node } => read_pods(&shell, &node).await.map(Applied::answer),

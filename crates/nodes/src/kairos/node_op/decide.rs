@@ -1,6 +1,6 @@
 //! What is done next for a NodeOp.
 //!
-//! In this order: the finalizer, before the first cordon; whether pods are admitted, before the first node gets a place; what
+//! In this order: the finalizer, before the first cordon and before anything that will reboot a node; whether pods are admitted, before the first node gets a place; what
 //! must be written down; then the steps on nodes, each node on its own; and at the end the leftovers of the original and the
 //! finalizer.
 
@@ -50,7 +50,7 @@ pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict<Step, Reaso
         planned.nodes.values().all(|node| node.act.is_none() && node.standing != Standing::InFlight);
     let verdict = Verdict { steps: Vec::new(), recheck: None, then };
     let verdict = wakes(observed, &planned, verdict, now);
-    if planned.starts && op.cordon && !op.has_finalizer() {
+    if planned.starts && (op.cordon || op.reboot_on_success) && !op.has_finalizer() {
         return verdict.step(Step::Hold { op: op.meta.clone(), finalizers: op.finalizers.clone() });
     }
     if planned.starts
@@ -265,6 +265,12 @@ fn step(observed: &Observed, seen: &Seen, act: &Act) -> Option<Step> {
     };
     let action = match act {
         Act::ReadNode => return Some(Step::ReadNode { node: name.clone() }),
+        Act::ReadJob => {
+            let named = seen.entry(op).and_then(|entry| entry.job().map(Box::from));
+            let ours = || Some(manifest::of(Made::Job, op, seen.node.as_ref()?, &observed.settings).0);
+            let job = op.meta.key.sibling(&named.or_else(ours)?);
+            return Some(Step::ReadJob { node: name.clone(), job });
+        }
         Act::RepeatPreflight => return delete("preflight pod", seen.objects.preflight_to_repeat()?),
         Act::RemoveStranger => {
             return delete("reboot pod", seen.objects.stranger(seen.facts.record.adopted.is_some())?);

@@ -61,6 +61,8 @@ pub struct OfNode {
     pub(super) reread: bool,
     /// It was read after its Job had succeeded.
     pub(super) read: bool,
+    /// Its Job is gone: that was read live.
+    pub(super) job_gone: bool,
 }
 
 /// Whether the pods of a NodeOp are admitted, as a dry run says.
@@ -211,6 +213,10 @@ pub(super) fn learn(
             // It is gone, or is another pod of its name: the next look says so.
             (Step::Remove { removal, .. }, Refusal::NotFound | Refusal::Conflict) => {
                 node.evictions.asked(&removal.uid);
+                true
+            }
+            (Step::ReadJob { .. }, Refusal::NotFound) => {
+                node.job_gone = true;
                 true
             }
             (Step::Delete { .. }, Refusal::NotFound | Refusal::Conflict) => false,

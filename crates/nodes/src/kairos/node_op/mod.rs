@@ -86,7 +86,7 @@ impl Room for NodeOpRoom {
         // Reboot pods are told by an annotation; `get` is theirs, and nobody may grant what he has not.
         Rule::new("", "pods", &["get", "list", "watch", "create", "patch", "delete"]),
         Rule::new("", "pods/eviction", &["create"]),
-        Rule::new("batch", "jobs", &["list", "watch", "create", "delete"]),
+        Rule::new("batch", "jobs", &["get", "list", "watch", "create", "delete"]),
         Rule::new("policy", "poddisruptionbudgets", &["list"]),
         Rule::new("", "serviceaccounts", &["create"]),
         Rule::new("rbac.authorization.k8s.io", "roles", &["create"]),

@@ -74,6 +74,8 @@ pub struct Seen {
     pub reread: bool,
     /// It was read since its Job has succeeded.
     pub read: bool,
+    /// Its Job is gone: that was read live.
+    pub job_gone: bool,
     /// When what was read of its pods is old.
     pub look_until: Option<Timestamp>,
     /// Pods that were asked to leave since they were read.
@@ -201,6 +203,7 @@ pub(super) fn observe(
             trouble: kept.and_then(|kept| kept.trouble.clone()).filter(|trouble| trouble.until > now),
             reread: kept.is_some_and(|kept| kept.reread),
             read: kept.is_some_and(|kept| kept.read),
+            job_gone: kept.is_some_and(|kept| kept.job_gone),
             look_until: look.map(|look| runtime::clock::after(look.at, super::evictions::FRESH)),
             asked: look.map(|look| look.asked.clone()).unwrap_or_default(),
             objects,

@@ -68,6 +68,8 @@ pub(super) enum Act {
     Engine(Action),
     /// Read the Node before anything else.
     ReadNode,
+    /// Read the Job that is not there, before it counts as lost.
+    ReadJob,
     /// Delete a preflight pod that never ran.
     RepeatPreflight,
     /// Delete a reboot pod of the original that has no Job.
@@ -200,6 +202,10 @@ impl Planned {
                     && self.facts.record.adopted.is_none() =>
             {
                 Some(Act::ReadNode)
+            }
+            // A watch may be behind what another process has made a moment before.
+            Action::End(End::Failed(failure)) if failure.reason == Reason::WorkLost && !seen.job_gone => {
+                Some(Act::ReadJob)
             }
             Action::Cordon | Action::Uncordon(_) if seen.reread => Some(Act::ReadNode),
             Action::Remove(removals) => {

@@ -215,6 +215,10 @@ impl World {
             Step::RemoveBinding { binding } => {
                 self.objects.remove(&("ClusterRoleBinding".to_owned(), binding.key.clone()));
             }
+            Step::ReadJob { job, .. } => {
+                let there = self.objects.contains_key(&("Job".to_owned(), job.clone()));
+                return if there { Ok(Answer::Done) } else { Err(Refusal::NotFound) };
+            }
             Step::TryPod { .. } | Step::ReadNode { .. } => {}
         }
         Ok(Answer::Done)
