@@ -79,6 +79,8 @@ pub struct Scenario {
     pub events: Vec<(Timestamp, Box<str>, Happening)>,
     /// Whether Cluster API is installed.
     pub cluster_api: bool,
+    /// Whether Nodes are simulated, with their kubelets and all pods.
+    pub nodes: bool,
     /// Most lines of the timeline.
     pub entries: usize,
     /// Watch this namespace only, as the flag `--namespace` does.
@@ -100,6 +102,7 @@ impl Default for Scenario {
             releases: Vec::new(),
             events: Vec::new(),
             cluster_api: true,
+            nodes: false,
             entries: 100_000,
             namespace: None,
             dry_run: false,
