@@ -139,7 +139,9 @@ pub(super) fn observe(
             names.insert((&*node.meta.key.name).into());
         }
         if settings.one_control_plane_at_a_time && node.is_control_plane() {
-            bystanders.push(candidate(&node.meta.key.name, Some(node), Standing::Unwanted));
+            let name = &node.meta.key.name;
+            let taken = busy.contains_key(&**name) || reserved(shared, name, op, now).is_some();
+            bystanders.push(candidate(name, Some(node), Standing::Unwanted, taken));
         }
     }
     bystanders.retain(|node| !names.contains(&node.name));
@@ -174,13 +176,13 @@ pub(super) fn observe(
             pods: kept.and_then(|kept| kept.evictions.pods(settings.pod.as_ref(), &label(op), now)),
             ..facts
         };
+        let other = busy.get(&name).cloned().or_else(|| reserved(shared, &name, op, now));
         if let Some(standing) = is_over(&facts, op, settings, adopted, now) {
             let cordon = facts.node.as_ref().map(|node| &node.cordon);
             observed.over_cordoned |= cordon.is_some_and(|cordon| cordon.is_claimed_by(&facts.owner));
-            observed.over.insert(name.clone(), candidate(&name, node, standing));
+            observed.over.insert(name.clone(), candidate(&name, node, standing, other.is_some()));
             continue;
         }
-        let other = busy.get(&name).cloned().or_else(|| reserved(shared, &name, op, now));
         let look = kept.and_then(|kept| kept.evictions.look.as_ref());
         let seen = Seen {
             adopted,
@@ -204,12 +206,13 @@ pub(super) fn observe(
     observed
 }
 
-fn candidate(name: &str, node: Option<&NodeRow>, standing: Standing) -> Candidate {
+/// A node that another operation is on is `taken`: it counts as one that is not Ready, since it may not be in a moment.
+fn candidate(name: &str, node: Option<&NodeRow>, standing: Standing, taken: bool) -> Candidate {
     Candidate {
         name: name.into(),
         control_plane: node.is_some_and(NodeRow::is_control_plane),
         standing,
-        unready: node.is_some_and(|node| !node.is_ready()),
+        unready: taken || node.is_some_and(|node| !node.is_ready()),
         ..Candidate::default()
     }
 }

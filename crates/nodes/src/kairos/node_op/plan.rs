@@ -123,7 +123,8 @@ impl Plan {
                 name: name.clone(),
                 control_plane: seen.control_plane,
                 standing: planned.standing,
-                unready: planned.facts.node.as_ref().is_some_and(|node| !node.ready),
+                // So does one that another operation is on.
+                unready: seen.hold.is_some() || planned.facts.node.as_ref().is_some_and(|node| !node.ready),
                 cordoned_by_others: planned
                     .facts
                     .node
