@@ -79,7 +79,8 @@ fn has_ended(seen: &OfNodes, world: &World, op: &Value) -> Result<(), String> {
         let done = world.nodes.runs.iter().filter(of_node).find(|run| run.outcome == Outcome::Succeeded);
         let has_job = !text(entry, "/jobName").is_empty();
         match text(entry, "/phase") {
-            "Completed" if has_job => {
+            // What was done on a node that has gone nobody asks.
+            "Completed" if has_job && !seen.gone.contains(&**node) => {
                 let done = done.ok_or_else(|| format!("{node} is said to be done, and no command has succeeded"))?;
                 let machine = world.nodes.machines.get(&**node).filter(|it| it.uid == done.node_uid);
                 let same = machine.is_some_and(|machine| machine.boot_id == done.boot_id);
@@ -102,7 +103,6 @@ fn has_ended(seen: &OfNodes, world: &World, op: &Value) -> Result<(), String> {
             return Err(format!("it is completed, and nothing was done on {}", key.name));
         }
     }
-    let _ = seen;
     Ok(())
 }
 
@@ -114,14 +114,13 @@ fn seen_from_the_start(op: &Value) -> Value {
 
 /// Whether it waits for what is really so.
 fn waits(world: &World, op: &Value) -> Result<(), String> {
-    let reason = text(op, "/status/waiting/reason");
     let mut nodes = world.catalogue.of_kind("", "Node").into_iter().flat_map(|id| world.objects.all(id));
     let down = nodes.any(|(_, node)| !is_ready(node));
     let id = world.catalogue.of_kind(node_op::KIND.group, node_op::KIND.kind);
     let others = || id.into_iter().flat_map(|id| world.objects.all(id)).filter(|(_, other)| uid(other) != uid(op));
     let another = others().any(|(_, other)| text(other, "/status/finishedAt").is_empty());
     let drains = op["spec"]["drainOptions"]["enabled"] == true && op["spec"]["cordon"] == true;
-    let justified = match reason {
+    let justified = |reason: &str| match reason {
         "PodNotStarting" | "RebootPodStarting" => op["spec"].to_string().contains(NO_IMAGE) || down,
         reason if DRAINS.contains(&reason) => drains,
         "NodeNotReady" | "NodesUnavailable" | "ControlPlaneBusy" => down || another,
@@ -133,5 +132,15 @@ fn waits(world: &World, op: &Value) -> Result<(), String> {
         "MaxConcurrentReached" => down || op["spec"].to_string().contains(NO_IMAGE) || drains || another,
         _ => false,
     };
-    if justified { Ok(()) } else { Err(format!("it waits for {reason:?}: {}", text(op, "/status/conditions/0/message"))) }
+    let reason = text(op, "/status/waiting/reason");
+    // Where it has failed on some nodes, the others say why they wait.
+    let of_others = op["status"]["waitingReasons"].as_object().filter(|_| reason == "NodeFailed");
+    let is_so = match of_others {
+        Some(reasons) => !reasons.is_empty() && reasons.keys().all(|reason| justified(reason)),
+        None => justified(reason),
+    };
+    if is_so {
+        return Ok(());
+    }
+    Err(format!("it waits for {reason:?}: {}", text(op, "/status/conditions/0/message")))
 }

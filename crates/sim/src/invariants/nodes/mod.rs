@@ -45,6 +45,8 @@ pub(crate) struct OfNodes {
     failed: BTreeSet<On>,
     /// Nodes that people cordoned.
     foreign: BTreeSet<Box<str>>,
+    /// Nodes that have gone, and may have come again as others.
+    gone: BTreeSet<Box<str>>,
     /// When somebody but us last made a node schedulable.
     opened: BTreeMap<Box<str>, Timestamp>,
     /// By how much clocks were set forward: what has a deadline may be over sooner by so much.
@@ -60,6 +62,7 @@ impl OfNodes {
             asked: BTreeMap::new(),
             failed: BTreeSet::new(),
             foreign: BTreeSet::new(),
+            gone: BTreeSet::new(),
             opened: BTreeMap::new(),
             set_forward: Duration::ZERO,
         }
@@ -124,6 +127,7 @@ impl OfNodes {
         let (was, is) = (write.before.is_some_and(is_cordoned), write.after.is_some_and(is_cordoned));
         if write.after.is_none() {
             self.foreign.remove(&name);
+            self.gone.insert(name);
         } else if !write.is_ours() && was != is {
             if is {
                 self.foreign.insert(name);
