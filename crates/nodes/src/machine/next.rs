@@ -270,7 +270,11 @@ fn tidy(facts: &Facts, policy: &Policy, state: &State) -> Next {
     };
     let gone = present(facts).is_none();
     let left = leftover(facts, gone || matches!(state, State::Done(Outcome::Stopped)));
-    let undo = if keeps_cordon { Undo::Nothing } else { cordon_left(facts) };
+    // What a person has undone is not kept: a later cordon would be taken for ours, and every other operation would wait.
+    let undo = match cordon_left(facts) {
+        Undo::Uncordon if keeps_cordon => Undo::Nothing,
+        undo => undo,
+    };
     let steps = match (left, undo) {
         (Some(left), _) => vec![Action::CleanUp(left)],
         (None, Undo::Nothing) => Vec::new(),
