@@ -32,6 +32,7 @@ pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World) -> Result<()
             continue;
         };
         let op = ops.iter().find(|(_, op)| uid(op) == of).map(|(_, op)| *op);
+        holds(is_cordoned(node), LEFT, || format!("{} is claimed by {of}, and takes pods", key.name))?;
         let stays = op.is_some_and(|op| keeps(seen, world, op, &key.name, now));
         let works = op.is_some_and(|op| text(op, "/status/finishedAt").is_empty());
         holds(stays || works, LEFT, || format!("{} has the cordon of {of}", key.name))?;

@@ -12,6 +12,7 @@ use crate::world::World;
 use crate::world::nodes::{bound_to, has_ended, is_leaving};
 
 const CONCURRENCY: &str = "no more nodes are in flight than spec.concurrency lets";
+const ONE_OPERATION: &str = "one operation at a time on a node";
 const CONTROL_PLANE: &str = "one control-plane node at a time";
 
 /// Looks at every write of ours by which a node may come into flight.
@@ -21,6 +22,7 @@ pub(super) fn check(seen: &OfNodes, world: &World, write: &Write<'_>, alone: boo
         return Ok(());
     }
     let mut of_control_plane = BTreeSet::new();
+    let mut all: BTreeSet<Box<str>> = BTreeSet::new();
     for (uid, op) in &seen.ops {
         let nodes = in_flight(seen, world, uid, write.at);
         let limit = op["spec"]["concurrency"].as_u64().unwrap_or(0);
@@ -29,6 +31,9 @@ pub(super) fn check(seen: &OfNodes, world: &World, write: &Write<'_>, alone: boo
             let names: Vec<&str> = nodes.iter().map(AsRef::as_ref).collect();
             format!("{} of {}, which lets {limit}", names.join(" and "), op["metadata"]["name"])
         })?;
+        let both = nodes.iter().find(|node| all.contains(*node));
+        holds(both.is_none(), ONE_OPERATION, || format!("two NodeOps are at work on {}", both.map_or("", |it| it)))?;
+        all.extend(nodes.iter().cloned());
         of_control_plane.extend(nodes.into_iter().filter(|name| is_control_plane(world, name)));
     }
     let one = !seen.given.one_control_plane_at_a_time || of_control_plane.len() <= 1;

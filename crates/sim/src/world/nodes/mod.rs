@@ -6,6 +6,8 @@ mod containers;
 mod jobs;
 mod kubelet;
 mod machines;
+#[cfg(test)]
+mod tests;
 mod workloads;
 
 use std::collections::{BTreeMap, BTreeSet};
