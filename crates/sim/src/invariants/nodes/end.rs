@@ -18,7 +18,7 @@ const TRUE: &str = "every NodeOp has ended, or says why not";
 const DRAINS: [&str; 5] = ["DrainBlocked", "BudgetNeverMet", "DrainRefused", "PodsTerminating", "Draining"];
 
 /// Whether the world is as everybody says.
-pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World) -> Result<(), Broken> {
+pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World, alone: bool) -> Result<(), Broken> {
     let now = world.now();
     let all = |group: &str, kind: &str| {
         let id = world.catalogue.of_kind(group, kind);
@@ -32,10 +32,16 @@ pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World) -> Result<()
             continue;
         };
         let op = ops.iter().find(|(_, op)| uid(op) == of).map(|(_, op)| *op);
-        holds(is_cordoned(node), LEFT, || format!("{} is claimed by {of}, and takes pods", key.name))?;
         let stays = op.is_some_and(|op| keeps(seen, world, op, &key.name, now));
+        // Of two processes without a lease one may take the Job of the other for lost.
+        let lost = |op: &Value| !alone && text(&op["status"]["nodeStatuses"][&*key.name], "/phase") == "Failed";
+        let stays = stays || op.is_some_and(lost);
         let works = op.is_some_and(|op| text(op, "/status/finishedAt").is_empty());
-        holds(stays || works, LEFT, || format!("{} has the cordon of {of}", key.name))?;
+        holds(works || is_cordoned(node), LEFT, || format!("{} is claimed by {of}, and takes pods", key.name))?;
+        holds(stays || works, LEFT, || {
+            let entry = op.map(|op| &op["status"]["nodeStatuses"][&*key.name]);
+            format!("{} has the cordon of {of}: {}", key.name, entry.unwrap_or(&Value::Null))
+        })?;
     }
     for (key, op) in ops {
         holds(!is_leaving(op), GONE, || format!("{key}: {}", text(op, "/status/waiting/reason")))?;
@@ -143,5 +149,6 @@ fn waits(world: &World, op: &Value) -> Result<(), String> {
     if is_so {
         return Ok(());
     }
-    Err(format!("it waits for {reason:?}: {}", text(op, "/status/conditions/0/message")))
+    let (message, reasons) = (text(op, "/status/conditions/0/message"), &op["status"]["waitingReasons"]);
+    Err(format!("it waits for {reason:?}: {message}; nodes wait for {reasons}"))
 }

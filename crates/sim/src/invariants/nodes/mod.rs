@@ -129,8 +129,11 @@ impl OfNodes {
             self.foreign.remove(&name);
             self.gone.insert(name);
         } else if !write.is_ours() && was != is {
+            // Whoever cordons a node that has our claim says nothing by which his cordon could be told from ours.
             if is {
-                self.foreign.insert(name);
+                if write.after.and_then(claim).is_none() {
+                    self.foreign.insert(name);
+                }
             } else {
                 self.foreign.remove(&name);
                 self.opened.insert(name, write.at);

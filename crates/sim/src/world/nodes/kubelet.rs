@@ -203,7 +203,14 @@ impl World {
 
     pub(super) fn pod_is_late(&mut self, key: &ObjectKey, of: &str) {
         let Some((id, pod)) = self.pod(key, of) else { return };
-        if has_ended(&pod) || is_leaving(&pod) || !self.is_up(bound_to(&pod)) {
+        if has_ended(&pod) || is_leaving(&pod) {
+            return;
+        }
+        if !self.is_up(bound_to(&pod)) {
+            // Its kubelet notices when it is back; a node that is gone takes its pods with it.
+            if self.nodes.machines.contains_key(bound_to(&pod)) && !self.nodes.habits.lost.contains(bound_to(&pod)) {
+                self.soon(10, Soon::Deadline(key.clone(), of.into()));
+            }
             return;
         }
         let mut status = pod["status"].clone();
