@@ -24,7 +24,7 @@ ON_CLUSTER_API = chain faults original
 test: fmt-check lint ## Run every test: format, lints, unit tests, and live tests on a real control plane
 	$(CARGO) test --workspace --no-run
 	$(CARGO) test --workspace --no-run $(ON_CLUSTER_API:%=--test %)
-	$(BIN)/controlplane build
+	$(BIN)/controlplane build --kubelet
 	@echo "Tests run in two rows for some minutes; the output of each is shown when it ends."
 	@$(MAKE) --no-print-directory --keep-going --jobs=2 --output-sync=target test-on-cluster-api test-beside
 
@@ -118,15 +118,25 @@ deploy: $(OUT)/components.yaml ## Install everything, with IMG as the manager's 
 undeploy: $(OUT)/components.yaml ## Remove everything
 	$(KUBECTL) delete --ignore-not-found -f $(OUT)/components.yaml
 
+.PHONY: deploy-nodes
+deploy-nodes: $(OUT)/node-operations.yaml ## Install operations on nodes, with IMG as the manager's image
+	$(KUBECTL) apply -f $(OUT)/node-operations.yaml
+
+.PHONY: undeploy-nodes
+undeploy-nodes: $(OUT)/node-operations.yaml ## Remove operations on nodes
+	$(KUBECTL) delete --ignore-not-found -f $(OUT)/node-operations.yaml
+
 ##@ Release
 
 .PHONY: release-manifests
-release-manifests: $(OUT)/components.yaml ## Render out/components.yaml, with IMG as the manager's image
+release-manifests: $(OUT)/components.yaml $(OUT)/node-operations.yaml ## Render both installations to out/, with IMG as the manager's image
 
-.PHONY: $(OUT)/components.yaml
-$(OUT)/components.yaml:
+.PHONY: $(OUT)/components.yaml $(OUT)/node-operations.yaml
+$(OUT)/components.yaml: OVERLAY = config/default
+$(OUT)/node-operations.yaml: OVERLAY = config/nodes/default
+$(OUT)/components.yaml $(OUT)/node-operations.yaml:
 	@mkdir -p $(OUT)
-	$(KUBECTL) kustomize config/default | sed "s|image: ghcr.io/dkoshkin/kubernetes-upgrader:.*|image: $(IMG)|" > $@
+	$(KUBECTL) kustomize $(OVERLAY) | sed "s|: ghcr.io/dkoshkin/kubernetes-upgrader:.*|: $(IMG)|" > $@
 
 .PHONY: release-samples
 release-samples: ## Copy the samples to out/samples
@@ -134,8 +144,14 @@ release-samples: ## Copy the samples to out/samples
 	cp config/samples/*.yaml $(OUT)/samples/
 
 .PHONY: release-snapshot
-release-snapshot: release-manifests release-samples ## Build the release binary, components.yaml and the samples
+release-snapshot: release-manifests release-samples ## Build the release binary, the manifests and the samples
 	$(CARGO) build --release -p manager
+
+.PHONY: image
+image: ## Write the manager's image as IMG to out/manager.tar (an OCI layout), without a container engine
+	$(CARGO) build --release -p manager
+	@mkdir -p $(OUT)
+	$(CARGO) run --quiet -p controlplane -- image --binary=$(RELEASE)/manager --name=$(IMG) --out=$(OUT)/manager.tar
 
 .PHONY: docker-build
 docker-build: ## Build the manager's image as IMG

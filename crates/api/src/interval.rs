@@ -1,6 +1,7 @@
 //! Durations as users write them: the original's integer nanoseconds, or text such as `1h30m`.
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::SignedDuration;
 use serde::de::{Error, Visitor};
@@ -14,6 +15,28 @@ pub struct Interval(pub SignedDuration);
 impl Interval {
     /// The pattern of the text form, for the schema.
     pub const PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$";
+}
+
+/// Text that is no duration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotInterval(Box<str>);
+
+impl fmt::Display for NotInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a duration such as \"1h30m\"", self.0)
+    }
+}
+
+impl std::error::Error for NotInterval {}
+
+/// The text form; never negative.
+impl FromStr for Interval {
+    type Err = NotInterval;
+
+    fn from_str(text: &str) -> Result<Self, NotInterval> {
+        let known = text.chars().all(|c| c.is_ascii_digit() || ".nuµmsh".contains(c));
+        text.parse().ok().filter(|_| known).map(Self).ok_or_else(|| NotInterval(text.into()))
+    }
 }
 
 impl Serialize for Interval {
@@ -50,12 +73,7 @@ impl Visitor<'_> for Read {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Interval, E> {
-        let known = text.chars().all(|c| c.is_ascii_digit() || ".nuµmsh".contains(c));
-        text.parse()
-            .ok()
-            .filter(|_| known)
-            .map(Interval)
-            .ok_or_else(|| E::custom(format!("{text:?} is not a duration such as \"1h30m\"")))
+        text.parse().map_err(E::custom)
     }
 }
 

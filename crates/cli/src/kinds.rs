@@ -2,6 +2,7 @@
 
 use api::batch::{job, pod};
 use api::capi::{cluster, cluster_class};
+use api::kairos::{self, node_op, node_op_upgrade};
 use api::upgrader::{
     self, cluster_upgrader, debian_repository_source, machine_image, machine_image_syncer,
     machine_image_template, plan,
@@ -9,7 +10,7 @@ use api::upgrader::{
 use domain::object::Kind;
 
 /// Short names, as the CRDs have them, and the words that people say.
-const WORDS: [(Kind, &[&str]); 8] = [
+const WORDS: [(Kind, &[&str]); 10] = [
     (debian_repository_source::KIND, &["debsrc", "source", "sources"]),
     (machine_image_template::KIND, &["mimgtmpl", "template", "templates"]),
     (machine_image_syncer::KIND, &["mimgsync", "syncer", "syncers"]),
@@ -18,10 +19,12 @@ const WORDS: [(Kind, &[&str]); 8] = [
     (cluster_upgrader::KIND, &["ccup", "upgrader", "upgraders"]),
     (cluster::KIND, &["cl"]),
     (job::KIND, &[]),
+    (node_op::KIND, &[]),
+    (node_op_upgrade::KIND, &[]),
 ];
 
-/// Every kind that is looked at, in the order of the chain.
-pub(crate) const ALL: [Kind; 10] = [
+/// Every kind that is looked at, in the order of the chain; then those of operations on nodes.
+pub(crate) const ALL: [Kind; 12] = [
     debian_repository_source::KIND,
     machine_image_template::KIND,
     machine_image_syncer::KIND,
@@ -32,6 +35,8 @@ pub(crate) const ALL: [Kind; 10] = [
     cluster_upgrader::KIND,
     cluster::KIND,
     cluster_class::KIND,
+    node_op_upgrade::KIND,
+    node_op::KIND,
 ];
 
 /// A kind by its name, plural, short name or `plural.group`, in any case.
@@ -57,7 +62,7 @@ pub(crate) fn of(group: &str, kind: &str) -> Option<Kind> {
 
 /// Whether it is a kind of ours.
 pub(crate) fn is_ours(group: &str) -> bool {
-    group == upgrader::GROUP
+    group == upgrader::GROUP || group == kairos::GROUP
 }
 
 #[cfg(test)]
@@ -71,6 +76,9 @@ mod tests {
         }
         for word in ["upgrader", "ccup", "clusterclassclusterupgrader", "ClusterClassClusterUpgraders"] {
             assert_eq!(named(word), Some(cluster_upgrader::KIND), "{word}");
+        }
+        for word in ["nodeop", "NodeOps", "nodeops.operator.kairos.io"] {
+            assert_eq!(named(word), Some(node_op::KIND), "{word}");
         }
         assert_eq!(named("plans.example.org"), None);
         assert_eq!(named("deployment"), None);

@@ -8,6 +8,9 @@ mod structure;
 use std::fmt::{self, Write as _};
 
 use api::capi::{self, cluster};
+use api::kairos;
+use api::kairos::node_op::{self, NodeOpRow};
+use api::kairos::node_op_upgrade::{self, NodeOpUpgradeRow};
 use api::upgrader::machine_image::{self, MachineImageRow};
 use api::upgrader::machine_image_syncer::{self, SyncerRow};
 use api::upgrader::plan::{self, PlanRow};
@@ -21,7 +24,7 @@ use crate::args::{self, Flags};
 use crate::manifests::{self, Fault, Manifest};
 use crate::object::Object;
 use crate::screen::Screen;
-use crate::{End, Failure, output};
+use crate::{End, Failure, kinds, output};
 
 use crds::Crds;
 
@@ -128,6 +131,7 @@ pub(crate) fn unknown(manifest: &Manifest) -> Vec<Fault> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let (versions, kinds): (&[&str], Vec<&str>) = match group {
         GROUP => (&[VERSION], KINDS.iter().map(|kind| kind.kind).collect()),
+        kairos::GROUP => (&[kairos::VERSION], kairos::KINDS.iter().map(|kind| kind.kind).collect()),
         capi::GROUP => (cluster::KIND.versions, CLUSTER_API.to_vec()),
         sim::scenario::GROUP => (&[sim::scenario::VERSION], vec![sim::scenario::KIND]),
         // Of objects of others, only the names are of use here.
@@ -156,7 +160,7 @@ pub(crate) fn check(crds: &Crds, manifest: &Manifest) -> Result<Vec<Fault>, Fail
         return Ok(vec![manifest.fault(pointer, reason)]);
     }
     let group = manifest.body["apiVersion"].as_str().and_then(|version| version.split_once('/'));
-    let crd = group.filter(|(group, _)| *group == GROUP);
+    let crd = group.filter(|(group, _)| kinds::is_ours(group));
     let Some(crd) = crd.and_then(|_| crds.of(manifest.body["kind"].as_str()?)) else { return Ok(Vec::new()) };
     let mut faults = structure::check(crd, manifest);
     // The server evaluates rules where the structure is sound.
@@ -193,15 +197,32 @@ fn meaning(manifest: &Manifest) -> Vec<Fault> {
         let row: MachineImageRow = object.row();
         let error = KubernetesVersion::parse_lenient(&row.version).err().filter(|_| row.malformed.is_none());
         put("/spec/version", error.map(|error| format!("spec.version: {error}")));
+    } else if object.id.is(node_op::KIND) && has_spec(manifest) {
+        let row: NodeOpRow = object.row();
+        put("/spec/nodeSelector", row.selector.err().map(String::from));
+        put(&blamed(row.malformed.as_deref()), row.malformed.map(String::from));
+    } else if object.id.is(node_op_upgrade::KIND) && has_spec(manifest) {
+        let row: NodeOpUpgradeRow = object.row();
+        put("/spec/nodeSelector", row.selector.err().map(String::from));
+        put(&blamed(row.malformed.as_deref()), row.malformed.map(String::from));
     }
     faults
+}
+
+/// The field that a sentence begins with, as a JSON pointer.
+fn blamed(sentence: Option<&str>) -> String {
+    let field = sentence.and_then(|sentence| sentence.split([' ', ':']).next()).unwrap_or_default();
+    format!("/{}", field.replace('.', "/"))
+}
+
+fn has_spec(manifest: &Manifest) -> bool {
+    manifest.body.get("spec").is_some_and(|spec| !spec.is_null())
 }
 
 /// What a server admits, and no controller can work with.
 fn unfit(manifest: &Manifest) -> Option<Fault> {
     let object = Object::read(manifest.body.clone()).filter(Object::is_ours)?;
-    let spec = manifest.body.get("spec").filter(|spec| !spec.is_null());
-    spec.is_none().then(|| {
+    (!has_spec(manifest)).then(|| {
         manifest.fault("", format!("{}: spec is missing: its controller reports it as Malformed", object.id))
     })
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use api::batch::{job, pod};
 use api::capi::cluster;
+use api::kairos::{node_op, node_op_upgrade};
 use api::upgrader::{
     cluster_upgrader, debian_repository_source, machine_image, machine_image_syncer, machine_image_template,
     plan,
@@ -127,6 +128,7 @@ fn actor(id: &Id, reason: &str) -> Option<&'static str> {
         };
     }
     among!(debian_repository_source, machine_image_syncer, machine_image, plan, cluster_upgrader);
+    among!(node_op, node_op_upgrade);
     None
 }
 

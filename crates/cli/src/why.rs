@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use api::batch::{job, pod};
 use api::capi::cluster;
-use api::upgrader;
+use api::{kairos, upgrader};
 use domain::object::Kind;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -84,7 +84,12 @@ pub(crate) fn find(flags: &Flags, verb: &args::Of) -> Result<(Look, Id), Failure
     if name.is_empty() {
         return Err(format!("say which {}: KIND/NAME", kind.kind).into());
     }
-    let look = source::look(flags, &verb.from, &upgrader::KINDS, &[cluster::KIND, job::KIND, pod::KIND])?;
+    // Where operations on nodes are installed, nothing of the chain need be.
+    let look = if kind.group == kairos::GROUP {
+        source::look(flags, &verb.from, &kairos::KINDS, &[job::KIND, pod::KIND])?
+    } else {
+        source::look(flags, &verb.from, &upgrader::KINDS, &[cluster::KIND, job::KIND, pod::KIND])?
+    };
     let found = only(&look, kind, name)?;
     Ok((look, found))
 }

@@ -25,8 +25,8 @@ pub struct ControlPlaneBuilder {
     pub(crate) pod_stages: Option<String>,
     pub(crate) flags: BTreeMap<Binary, Vec<String>>,
     pub(crate) ready_within: Duration,
-    keep: bool,
-    parent: PathBuf,
+    pub(crate) keep: bool,
+    pub(crate) parent: PathBuf,
 }
 
 impl Default for ControlPlaneBuilder {

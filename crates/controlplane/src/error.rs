@@ -89,6 +89,9 @@ pub enum Error {
         /// How many groups were asked for.
         groups: usize,
     },
+    /// This machine or this control plane cannot have a sandbox node.
+    #[error("no sandbox node: {0}")]
+    NoSandbox(String),
     /// No port was free.
     #[error("no free port on the loopback address between {0} and {1}")]
     NoFreePort(u16, u16),

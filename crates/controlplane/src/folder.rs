@@ -40,6 +40,12 @@ impl Folder {
         &self.path
     }
 
+    /// The end of its name, which no other folder of a living process in the same place has.
+    pub(crate) fn suffix(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        name.trim_start_matches(PREFIX).to_owned()
+    }
+
     /// Makes a folder inside.
     pub(crate) fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);

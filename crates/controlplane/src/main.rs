@@ -1,10 +1,12 @@
 //! `controlplane`: builds and runs a real Kubernetes control plane on this machine, without containers.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use controlplane::{Binaries, Binary, ClassCluster, ControlPlane, Error};
+use controlplane::node::{self, NodeOptions, SandboxNode};
+use controlplane::{Binaries, Binary, ClassCluster, ControlPlane, Error, image};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
@@ -18,10 +20,12 @@ struct Arguments {
 enum Command {
     /// Build every binary that is missing in the cache
     Build {
-        /// Build kubelet too, which only tests on a real node need
+        /// Build kubelet too, which only tests on a real node need: not where this machine cannot run one
         #[arg(long)]
         kubelet: bool,
     },
+    /// Write the manager's container image as an OCI layout in a tar file, without a container engine
+    Image(ManagerImage),
     /// List the binaries: name, version, whether it is built, path
     List,
     /// Run a control plane until Ctrl-C
@@ -29,6 +33,7 @@ enum Command {
 }
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Up {
     /// Install Cluster API with its in-memory backend
     #[arg(long)]
@@ -36,12 +41,28 @@ struct Up {
     /// Create a Cluster of this Kubernetes version, such as v1.35.0; implies --cluster-api
     #[arg(long, value_name = "VERSION")]
     cluster: Option<String>,
+    /// The node is real: kubelet and containerd in a sandbox that survives its reboots. Needs root
+    #[arg(long, conflicts_with = "api_only")]
+    sandbox_node: bool,
     /// Only etcd and kube-apiserver: no controllers, no nodes, no pods
     #[arg(long)]
     api_only: bool,
     /// At the end, print how often each user asked for what
     #[arg(long)]
     audit: bool,
+}
+
+#[derive(clap::Args)]
+struct ManagerImage {
+    /// The manager's executable; if it is not static, this machine's libraries that it needs go with it
+    #[arg(long, value_name = "FILE")]
+    binary: PathBuf,
+    /// The image's complete name, such as example.com/kubernetes-upgrader:v1
+    #[arg(long)]
+    name: String,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 fn main() -> ExitCode {
@@ -55,6 +76,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match Arguments::parse().command {
             Command::Build { kubelet } => build(kubelet),
+            Command::Image(image) => write_image(&image),
             Command::List => list(),
             Command::Up(up) => run(up).await,
         }
@@ -75,10 +97,21 @@ fn everything() -> Vec<Binary> {
 fn build(kubelet: bool) -> Result<(), Error> {
     let mut wanted = everything();
     if kubelet {
-        wanted.push(Binary::Kubelet);
+        match node::missing() {
+            None => wanted.push(Binary::Kubelet),
+            Some(missing) => {
+                eprintln!("controlplane: kubelet is not built, tests on a real node are skipped: {missing}")
+            }
+        }
     }
     Binaries::ensure(&wanted)?;
     list()
+}
+
+fn write_image(wanted: &ManagerImage) -> Result<(), Error> {
+    let image = image::manager(&wanted.name, &wanted.binary)?.compressed();
+    println!("{} {} {}", wanted.out.display(), image.name(), image.write(&wanted.out)?);
+    Ok(())
 }
 
 fn list() -> Result<(), Error> {
@@ -115,7 +148,9 @@ async fn run(up: Up) -> Result<(), Error> {
 
 async fn serve(up: &Up) -> Result<(), Error> {
     let mut builder = ControlPlane::builder();
-    if !up.api_only {
+    if up.sandbox_node {
+        builder = builder.controller_manager().scheduler();
+    } else if !up.api_only {
         builder = builder.workloads();
     }
     if up.cluster_api || up.cluster.is_some() {
@@ -123,9 +158,15 @@ async fn serve(up: &Up) -> Result<(), Error> {
     }
     let mut control_plane = AuditedControlPlane { inner: builder.start().await?, audit: up.audit };
     let plane = &mut control_plane.inner;
-    if !up.api_only {
-        plane.create_node("worker", &[]).await?;
-    }
+    // Ends before the control plane.
+    let node = match (up.sandbox_node, up.api_only) {
+        (true, _) => Some(SandboxNode::start(plane, "worker", NodeOptions::default()).await?),
+        (false, true) => None,
+        (false, false) => {
+            plane.create_node("worker", &[]).await?;
+            None
+        }
+    };
     tell(&format!("export KUBECONFIG={}", plane.kubeconfig_path().display()));
     tell(&format!("# kubectl: {}", plane.kubectl().display()));
     tell(&format!(
@@ -133,6 +174,9 @@ async fn serve(up: &Up) -> Result<(), Error> {
         plane.folder().display(),
         plane.audit_log_path().display()
     ));
+    if let Some(node) = &node {
+        tell(&format!("# node's logs: {}/logs", node.folder().display()));
+    }
     if let Some(version) = &up.cluster {
         let cluster = ClassCluster::new("demo", version);
         plane.create_class_cluster(&cluster).await?;

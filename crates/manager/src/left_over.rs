@@ -16,6 +16,8 @@ use runtime::rules::Rule;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::family::Family;
+
 /// The original's mutating configuration.
 pub const MUTATING: &str = "kubernetes-upgrader-mutating-webhook-configuration";
 /// The original's validating configuration.
@@ -33,9 +35,6 @@ pub const RULES: &[Rule] = &[
     Rule { names: &[MUTATING], ..Rule::new(GROUP, "mutatingwebhookconfigurations", &["get"]) },
     Rule { names: &[VALIDATING], ..Rule::new(GROUP, "validatingwebhookconfigurations", &["get"]) },
 ];
-
-/// The Deployment of the original, and ours.
-pub const DEPLOYMENT: &str = "kubernetes-upgrader-controller-manager";
 
 /// How often an API server that does not answer is asked again.
 const ATTEMPTS: u32 = 5;
@@ -93,13 +92,14 @@ async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<Option<
 }
 
 /// Looks once, and warns of a Deployment whose manager acts without the lease.
-pub async fn report_deployment(client: Client, namespace: String) {
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{DEPLOYMENT}");
+pub async fn report_deployment(client: Client, family: Family, namespace: String) {
+    let name = family.deployment();
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}");
     if let Ok(Some(deployment)) = get::<Deployment>(&client, &path).await
         && acts_without_lease(&deployment)
     {
         tracing::warn!(
-            deployment = DEPLOYMENT,
+            deployment = name,
             namespace,
             "A Deployment runs a manager without --leader-elect: it takes no lease, and acts beside whoever holds it; scale it to 0"
         );
@@ -180,6 +180,8 @@ mod tests {
         assert!(acts_without_lease(&deployment(1, &["--leader-elect=false"])));
         assert!(!acts_without_lease(&deployment(1, &["--leader-elect"])));
         assert!(!acts_without_lease(&deployment(1, &["-leader-elect=true"])));
+        assert!(!acts_without_lease(&deployment(1, &["nodes", "--leader-elect"])));
+        assert!(acts_without_lease(&deployment(1, &["nodes"])));
         assert!(!acts_without_lease(&deployment(0, &[])));
         assert!(!acts_without_lease(&deployment(1, &["--dry-run"])));
     }

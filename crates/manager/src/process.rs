@@ -15,11 +15,12 @@ use sources::{Fetcher, Limits, SetupError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::connection::{self, ConnectionError};
+use crate::family::Family;
 use crate::left_over;
 use crate::options::{Options, VERSION};
 use crate::rooms::Parts;
-use crate::start::{self, Deps, Election, End, LEASE, Manager, STANDSTILL};
-use crate::surroundings::Surroundings;
+use crate::start::{self, Deps, Election, End, Manager, STANDSTILL};
+use crate::surroundings::{IMAGE, Surroundings};
 
 /// A graceful stop that takes longer ends like a kill; the promise is 5 s.
 const STOP_LIMIT: Duration = Duration::from_millis(4_500);
@@ -78,7 +79,11 @@ pub fn run(options: Options, surroundings: &Surroundings) -> ExitCode {
 
 async fn serve(options: Options, surroundings: &Surroundings) -> Result<ExitCode, ProcessError> {
     let stop = stop_signal()?;
-    tracing::info!(version = VERSION, dry_run = options.dry_run, "Starting kubernetes-upgrader");
+    let family = options.family;
+    tracing::info!(version = VERSION, %family, dry_run = options.dry_run, "Starting kubernetes-upgrader");
+    if family == Family::Nodes && surroundings.operator_image.is_none() {
+        tracing::warn!(image = IMAGE, "OPERATOR_IMAGE is not set: pods on nodes run the published image");
+    }
     let metrics = Metrics::new(VERSION);
     let clock = Clock::system(u64::from(surroundings.process));
     let readiness = Readiness::new();
@@ -99,8 +104,8 @@ async fn serve(options: Options, surroundings: &Surroundings) -> Result<ExitCode
             namespace: options
                 .leader_elect_namespace
                 .clone()
-                .unwrap_or_else(|| surroundings.namespace().to_owned()),
-            name: LEASE.to_owned(),
+                .unwrap_or_else(|| surroundings.namespace(family).to_owned()),
+            name: family.lease().to_owned(),
             identity: surroundings.identity(clock.now()),
             timing: Timing::default(),
         };
@@ -108,9 +113,13 @@ async fn serve(options: Options, surroundings: &Surroundings) -> Result<ExitCode
     } else {
         Election::None
     };
-    tokio::spawn(left_over::report_deployment(client.clone(), surroundings.namespace().to_owned()));
+    let namespace = surroundings.namespace(family).to_owned();
+    tokio::spawn(left_over::report_deployment(client.clone(), family, namespace));
     let instance = surroundings.instance().into();
-    let parts = Parts { repository: Arc::new(Fetcher::new(Limits::default())?) };
+    let parts = Parts {
+        repository: Arc::new(Fetcher::new(Limits::default())?),
+        settings: surroundings.settings(options.disruption),
+    };
     let manager = start::start(Deps {
         client,
         clock,
@@ -157,7 +166,7 @@ async fn until_end(mut manager: Manager, stop: impl Future<Output = &'static str
 }
 
 /// The name of the first signal that asks to stop. Listens from the call on, before it is awaited.
-fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
+pub(crate) fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -170,7 +179,7 @@ fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
 }
 
 /// An error with everything that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -12,12 +12,11 @@ use runtime::metrics::Metrics;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::family::Family;
 use crate::left_over;
 use crate::options::Options;
 use crate::rooms::{self, Parts};
 
-/// The lease of the family: the original's, so that the two never act at once.
-pub const LEASE: &str = "91e8760d.dimitrikoshkin.com";
 /// The event loop is taken for dead when it has shown no sign of life for this long. It ticks every 10 s.
 pub const STANDSTILL: Duration = Duration::from_mins(1);
 
@@ -77,7 +76,7 @@ impl fmt::Display for End {
 /// A running manager. Dropping it is a kill: nothing is finished, and the lease stays taken until it runs out.
 pub struct Manager {
     engine: JoinHandle<bool>,
-    check: JoinHandle<()>,
+    check: Option<JoinHandle<()>>,
     stop: Option<oneshot::Sender<()>>,
     candidacy: Option<Candidacy>,
     leadership: Leadership,
@@ -104,7 +103,9 @@ pub fn start(deps: Deps) -> Result<Manager, LeaseError> {
             (Some(candidacy), leadership)
         }
     };
-    let check = tokio::spawn(left_over::report(client.clone(), clock.clone(), metrics.clone()));
+    // Of the two originals, one had webhooks.
+    let check = (options.family == Family::Chain)
+        .then(|| tokio::spawn(left_over::report(client.clone(), clock.clone(), metrics.clone())));
     let engine = Engine::new(engine::Deps {
         client,
         clock,
@@ -117,7 +118,7 @@ pub fn start(deps: Deps) -> Result<Manager, LeaseError> {
         instance,
     });
     let engine = if options.streams { engine.streaming() } else { engine };
-    let engine = rooms::furnish(engine, &options.controllers, &parts);
+    let engine = rooms::furnish(engine, &options, &parts);
     let (stop, stopped) = oneshot::channel::<()>();
     let engine = tokio::spawn(engine.run(async {
         // A sender that is gone means a kill, and then this task is gone as well.
@@ -161,6 +162,8 @@ impl Manager {
 impl Drop for Manager {
     fn drop(&mut self) {
         self.engine.abort();
-        self.check.abort();
+        if let Some(check) = &self.check {
+            check.abort();
+        }
     }
 }

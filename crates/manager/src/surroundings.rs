@@ -1,16 +1,21 @@
 //! What the process is told of the place that it runs in.
 
+use domain::object::ObjectKey;
 use jiff::Timestamp;
+use nodes::kairos::{DEFAULT_IMAGE, Settings};
 
-/// The original's namespace, for a process that runs outside of a cluster.
-const NAMESPACE: &str = "kubernetes-upgrader-system";
+use crate::family::Family;
+use crate::options::Disruption;
+
+/// The published image of this version, which pods on nodes run where the environment names no other.
+pub const IMAGE: &str = concat!("ghcr.io/dkoshkin/kubernetes-upgrader:v", env!("CARGO_PKG_VERSION"));
 
 /// Read by `main`; everything may be missing.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// `POD_NAME`.
+    /// `POD_NAME`, or `CONTROLLER_POD_NAME` for operations on nodes.
     pub pod_name: Option<String>,
-    /// `POD_NAMESPACE`.
+    /// `POD_NAMESPACE`, or `CONTROLLER_POD_NAMESPACE` for operations on nodes.
     pub pod_namespace: Option<String>,
     /// The namespace of the mounted `ServiceAccount`.
     pub account_namespace: Option<String>,
@@ -18,12 +23,18 @@ pub struct Surroundings {
     pub host: Option<String>,
     /// The process number.
     pub process: u32,
+    /// `OPERATOR_IMAGE`: the manager's own image.
+    pub operator_image: Option<String>,
+    /// `NODE_LABELER_IMAGE`.
+    pub labeler_image: Option<String>,
+    /// `NODEOP_DEFAULT_IMAGE`.
+    pub default_image: Option<String>,
 }
 
 impl Surroundings {
     /// The namespace that this program is installed in.
-    pub fn namespace(&self) -> &str {
-        first([&self.pod_namespace, &self.account_namespace]).unwrap_or(NAMESPACE)
+    pub fn namespace(&self, family: Family) -> &str {
+        first([&self.pod_namespace, &self.account_namespace]).unwrap_or(family.namespace())
     }
 
     /// The name that Events are written under.
@@ -34,6 +45,22 @@ impl Surroundings {
     /// The identity that the lease is held under.
     pub fn identity(&self, started: Timestamp) -> String {
         runtime::lease::identity(self.instance(), self.process, started)
+    }
+
+    /// What operations on nodes rest on, with what the flags say of them.
+    pub fn settings(&self, disruption: Disruption) -> Settings {
+        let namespace = self.namespace(Family::Nodes);
+        let operator_image = first([&self.operator_image]).unwrap_or(IMAGE);
+        Settings {
+            namespace: namespace.into(),
+            pod: first([&self.pod_name]).map(|name| ObjectKey::new(namespace, name)),
+            operator_image: operator_image.into(),
+            default_image: first([&self.default_image]).unwrap_or(DEFAULT_IMAGE).into(),
+            labeler_image: first([&self.labeler_image]).unwrap_or(operator_image).into(),
+            one_control_plane_at_a_time: disruption.one_control_plane_at_a_time,
+            drain_timeout: disruption.drain_timeout,
+            reboot_timeout: disruption.reboot_timeout,
+        }
     }
 }
 
@@ -48,15 +75,15 @@ mod tests {
 
     #[test]
     fn the_namespace_is_the_pods_then_the_accounts_then_the_originals() {
-        let some = |text: &str| Some(text.to_owned());
         let mut place = Surroundings::default();
-        assert_eq!(place.namespace(), "kubernetes-upgrader-system");
-        place.account_namespace = some("from-account\n");
-        assert_eq!(place.namespace(), "from-account");
-        place.pod_namespace = some("");
-        assert_eq!(place.namespace(), "from-account");
-        place.pod_namespace = some("from-pod");
-        assert_eq!(place.namespace(), "from-pod");
+        assert_eq!(place.namespace(Family::Chain), "kubernetes-upgrader-system");
+        assert_eq!(place.namespace(Family::Nodes), "operator-system");
+        place.account_namespace = Some("from-account\n".to_owned());
+        assert_eq!(place.namespace(Family::Chain), "from-account");
+        place.pod_namespace = Some(String::new());
+        assert_eq!(place.namespace(Family::Nodes), "from-account");
+        place.pod_namespace = Some("from-pod".to_owned());
+        assert_eq!(place.namespace(Family::Nodes), "from-pod");
     }
 
     #[test]
@@ -64,5 +91,32 @@ mod tests {
         let place = Surroundings { host: Some("node\n".to_owned()), process: 7, ..Surroundings::default() };
         assert_eq!(place.instance(), "node");
         assert!(place.identity(Timestamp::UNIX_EPOCH).starts_with("node_"));
+    }
+
+    #[test]
+    fn nodes_get_the_images_that_the_environment_names() {
+        let place = Surroundings {
+            pod_name: Some("manager-0".to_owned()),
+            pod_namespace: Some("ns".to_owned()),
+            operator_image: Some("example.org/upgrader:v1".to_owned()),
+            default_image: Some("example.org/busybox:1".to_owned()),
+            ..Surroundings::default()
+        };
+        let settings = place.settings(Disruption::default());
+        assert_eq!(settings.pod, Some(ObjectKey::new("ns", "manager-0")));
+        assert_eq!(&*settings.operator_image, "example.org/upgrader:v1");
+        assert_eq!(&*settings.default_image, "example.org/busybox:1");
+        assert_eq!(&*settings.labeler_image, "example.org/upgrader:v1", "the manager labels nodes as well");
+        let place = Surroundings { labeler_image: Some("example.org/labeler:v1".to_owned()), ..place };
+        assert_eq!(&*place.settings(Disruption::default()).labeler_image, "example.org/labeler:v1");
+    }
+
+    #[test]
+    fn without_an_environment_nodes_get_what_is_published() {
+        let place = Surroundings { operator_image: Some(" ".to_owned()), ..Surroundings::default() };
+        let settings = place.settings(Disruption::default());
+        assert_eq!((&*settings.namespace, settings.pod), ("operator-system", None));
+        assert_eq!((&*settings.operator_image, &*settings.labeler_image), (IMAGE, IMAGE));
+        assert_eq!(&*settings.default_image, "busybox:latest");
     }
 }

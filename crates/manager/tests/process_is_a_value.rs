@@ -10,9 +10,11 @@ use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use manager::options::Options;
+use manager::family::Family;
+use manager::options::{Disruption, Options};
 use manager::rooms::Parts;
-use manager::start::{self, Deps, Election, End, LEASE, Manager, STANDSTILL};
+use manager::start::{self, Deps, Election, End, Manager, STANDSTILL};
+use manager::surroundings::Surroundings;
 use runtime::clock::Clock;
 use runtime::health::{Heartbeat, Readiness};
 use runtime::lease::{Cause, Settings, State, Timing};
@@ -97,7 +99,7 @@ impl Server {
 
     fn hold_as(&self, holder: &str) {
         let record = json!({
-            "metadata": {"namespace": "system", "name": LEASE, "resourceVersion": "1000"},
+            "metadata": {"namespace": "system", "name": Family::Chain.lease(), "resourceVersion": "1000"},
             "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": 0},
         });
         self.lease.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(record);
@@ -120,7 +122,7 @@ fn run(server: &Server) -> Result<Running, Box<dyn std::error::Error>> {
     let readiness = Readiness::new();
     let settings = Settings {
         namespace: "system".to_owned(),
-        name: LEASE.to_owned(),
+        name: Family::Chain.lease().to_owned(),
         identity: "me".to_owned(),
         timing: Timing::default(),
     };
@@ -133,7 +135,10 @@ fn run(server: &Server) -> Result<Running, Box<dyn std::error::Error>> {
         readiness: readiness.clone(),
         heartbeat: Heartbeat::new(clock.now(), STANDSTILL),
         instance: "me".into(),
-        parts: Parts { repository: Arc::new(NoRepository) },
+        parts: Parts {
+            repository: Arc::new(NoRepository),
+            settings: Surroundings::default().settings(Disruption::default()),
+        },
     })?;
     Ok(Running { manager, readiness, clock })
 }

@@ -171,8 +171,7 @@ impl Shell {
 
     /// Asks whether an object would be created, without creating it: schema, defaults, quotas and admission are asked.
     pub async fn try_create(&self, place: &Place, namespace: &str, body: &Value) -> Result<(), Refusal> {
-        let path =
-            format!("{}?dryRun=All&fieldManager={}", place.path(namespace, None, None), self.manager);
+        let path = format!("{}?dryRun=All&fieldManager={}", place.path(namespace, None, None), self.manager);
         self.send(Method::POST, path, Some(("application/json", body.to_string()))).await.map(drop)
     }
 

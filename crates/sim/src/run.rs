@@ -1,5 +1,6 @@
 //! Runs a scenario: the real manager, on the world, on tokio's clock, which stands still while anything can run.
 
+use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use manager::options::Options;
 use manager::rooms::Parts;
 use manager::start::{self, Deps, Election, Manager};
+use manager::surroundings::Surroundings;
 use runtime::client::Stack;
 use runtime::clock::{Clock, after};
 use runtime::health::{Heartbeat, Readiness};
@@ -75,7 +77,9 @@ async fn play(scenario: &Scenario) -> Result<Timeline, Error> {
 }
 
 fn launch(scenario: &Scenario, world: &Shared, clock: &Clock) -> Result<Manager, Error> {
-    let mut arguments = vec!["manager".into(), "--leader-elect=false".into()];
+    let mut arguments: Vec<OsString> = vec!["manager".into()];
+    arguments.extend(scenario.family.subcommand().map(Into::into));
+    arguments.push("--leader-elect=false".into());
     if let Some(namespace) = &scenario.namespace {
         arguments.push(format!("--namespace={namespace}").into());
     }
@@ -84,16 +88,18 @@ fn launch(scenario: &Scenario, world: &Shared, clock: &Clock) -> Result<Manager,
     }
     let started = |error: &dyn std::fmt::Display| Error::Start(error.to_string());
     let metrics = Metrics::new("simulated");
+    let options = Options::parse(arguments).map_err(|error| started(&error))?;
+    let settings = Surroundings::default().settings(options.disruption);
     start::start(Deps {
         client: Stack::new(metrics.clone()).client(Server(world.clone()), "default"),
         clock: clock.clone(),
-        options: Options::parse(arguments).map_err(|error| started(&error))?,
+        options,
         election: Election::None,
         metrics,
         readiness: Readiness::new(),
         heartbeat: Heartbeat::unwatched(clock.now()),
         instance: "simulated".into(),
-        parts: Parts { repository: Arc::new(Mirror(world.clone())) },
+        parts: Parts { repository: Arc::new(Mirror(world.clone())), settings },
     })
     .map_err(|error| started(&error))
 }

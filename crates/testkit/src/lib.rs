@@ -54,8 +54,7 @@ fn completed(mut object: Value) -> Value {
     let kind = object["kind"].as_str().unwrap_or("object").to_lowercase();
     let meta = object["metadata"].as_object_mut().expect("an object has metadata");
     let name = meta["name"].as_str().expect("an object has a name").to_owned();
-    // A Node has none.
-    if kind != "node" {
+    if !["node", "clusterrole", "clusterrolebinding"].contains(&&*kind) {
         meta.entry("namespace").or_insert(json!("ns"));
     }
     let defaults = [

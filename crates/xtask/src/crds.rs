@@ -1,6 +1,6 @@
-//! `config/crd`: the CRDs of our kinds.
+//! `config/crd` and `config/nodes/crd`: the CRDs of our kinds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use api::clusterctl;
 use api::kairos::{node_op, node_op_upgrade};
@@ -14,15 +14,13 @@ use serde_json::{Value, json};
 
 use crate::{Error, Files, structural, yaml};
 
-const FOLDER: &str = "config/crd";
-
 /// What all CRDs of one group share.
 struct Group {
     crds: &'static [Crd],
     categories: &'static [&'static str],
     labels: &'static [&'static str],
-    /// In the kustomization, and so installed: those that a controller serves.
-    installed: bool,
+    /// Installed by the overlay beside it, and so only where the controllers of the group are.
+    folder: &'static str,
 }
 
 const GROUPS: [Group; 2] = [
@@ -32,11 +30,11 @@ const GROUPS: [Group; 2] = [
         categories: &["cluster-api", "cluster-upgrader"],
         // clusterctl moves what is of a labelled CRD; the hierarchy takes what the object owns along.
         labels: &[clusterctl::LABEL, clusterctl::MOVE_HIERARCHY_LABEL],
-        installed: true,
+        folder: "config/crd",
     },
     // In the cluster whose nodes they are, which clusterctl moves nothing out of. The original's have neither categories nor
     // short names.
-    Group { crds: &KAIROS, categories: &[], labels: &[], installed: false },
+    Group { crds: &KAIROS, categories: &[], labels: &[], folder: "config/nodes/crd" },
 ];
 
 /// A printer column: name, `JSONPath` and whether it is shown by `-o wide` only.
@@ -184,24 +182,32 @@ const KAIROS: [Crd; 2] = [
     },
 ];
 
-/// The CRDs, and the kustomization that lists those that are installed.
+/// The CRDs of each group, and the kustomization that lists them.
 pub fn generate() -> Result<Files, Error> {
     let mut files = Files::new();
-    let mut resources = Vec::new();
     for group in &GROUPS {
+        let folder = Path::new(group.folder);
+        let mut resources = Vec::new();
         for crd in group.crds {
             let name = format!("bases/{}_{}.yaml", crd.kind.group, crd.kind.plural);
-            files.insert(Path::new(FOLDER).join(&name), yaml::file(&[crd.render(group)?])?);
-            resources.extend(group.installed.then_some(name));
+            files.insert(folder.join(&name), yaml::file(&[crd.render(group)?])?);
+            resources.push(name);
         }
+        let kustomization = json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": resources,
+        });
+        files.insert(folder.join("kustomization.yaml"), yaml::file(&[kustomization])?);
     }
-    let kustomization = json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": resources,
-    });
-    files.insert(Path::new(FOLDER).join("kustomization.yaml"), yaml::file(&[kustomization])?);
     Ok(files)
+}
+
+/// Where the CRD of a kind of ours is.
+pub fn path(kind: Kind) -> PathBuf {
+    let of_kind = |group: &&Group| group.crds.iter().any(|crd| crd.kind == kind);
+    let folder = GROUPS.iter().find(of_kind).map_or("config/crd", |group| group.folder);
+    Path::new(folder).join(format!("bases/{}_{}.yaml", kind.group, kind.plural))
 }
 
 impl Crd {

@@ -3,8 +3,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use api::upgrader;
+use api::{kairos, upgrader};
 use domain::verdict::Reason;
+
+use manager::family::Family;
+use manager::options::help;
+use manager::surroundings::IMAGE;
+use nodes::kairos::DEFAULT_IMAGE;
 
 use crate::{Error, Files};
 
@@ -23,7 +28,10 @@ type Line = (&'static str, &'static str, &'static str);
 
 macro_rules! lines {
     ($module:ident) => {
-        upgrader::$module::Reason::ALL
+        lines!(upgrader::$module)
+    };
+    ($group:ident::$module:ident) => {
+        $group::$module::Reason::ALL
             .iter()
             .map(|reason| (reason.name(), reason.actor(), reason.text()))
             .collect::<Vec<Line>>()
@@ -34,6 +42,8 @@ fn reasons() -> String {
     let soon = upgrader::debian_repository_source::KEY_EXPIRES_SOON;
     let key_expires_soon =
         format!(" `{soon}`: done as well, and the key that signs the repository expires soon.");
+    let none = kairos::node_op::NO_NODE_SELECTED;
+    let no_node_selected = format!(" `{none}`: done as well, as there was no node to do anything on.");
     let kinds = [
         (
             "DebianRepositorySource",
@@ -45,6 +55,8 @@ fn reasons() -> String {
         ("MachineImage", upgrader::machine_image::DONE, "", lines!(machine_image)),
         ("Plan", upgrader::plan::DONE, "", lines!(plan)),
         ("ClusterClassClusterUpgrader", upgrader::cluster_upgrader::DONE, "", lines!(cluster_upgrader)),
+        ("NodeOp", kairos::node_op::DONE, no_node_selected.as_str(), lines!(kairos::node_op)),
+        ("NodeOpUpgrade", kairos::node_op_upgrade::DONE, "", lines!(kairos::node_op_upgrade)),
     ];
     let mut page = format!(
         "{HEAD}# Reasons\n\nWhy an object is not done. The same word stands in the condition, in the `Reason` column, in \
@@ -80,11 +92,23 @@ fn reasons() -> String {
 }
 
 fn flags() -> String {
-    let help = manager::options::help();
+    let chain = help(Family::Chain);
+    let nodes = help(Family::Nodes);
     format!(
         "{HEAD}# Flags of the manager\n\nIn Go's notations: `--flag=value`, `--flag value`, `-flag`; a switch takes `=true` or \
          `=false`. Of a flag that is given twice, the last counts. Exit codes: 0 after SIGTERM or SIGINT, 1 in trouble, 2 for \
-         a flag that cannot be, 3 when the lease was lost.\n\n```console\n$ manager --help\n{help}```\n"
+         a flag that cannot be, 3 when the lease was lost.\n\n## Clusters\n\n```console\n$ manager --help\n{chain}```\n\n\
+         ## Operations on nodes\n\nThe first argument is `nodes`. `spec` is that of a NodeOp: see [operations on \
+         nodes](node-operations.md).\n\n```console\n$ manager nodes --help\n{nodes}```\n\n\
+         | environment variable | of `manager nodes` | where it is not set |\n|---|---|---|\n\
+         | `CONTROLLER_POD_NAME`, `CONTROLLER_POD_NAMESPACE` | the pod that it runs in, which no drain evicts, and its namespace | the namespace of its ServiceAccount, else `{namespace}` |\n\
+         | `OPERATOR_IMAGE` | its own image, which reboot pods and the last container of their Jobs run | `{IMAGE}` |\n\
+         | `NODE_LABELER_IMAGE` | the image that labels nodes: it needs `/manager` | `OPERATOR_IMAGE` |\n\
+         | `NODEOP_DEFAULT_IMAGE` | the image of NodeOps that name none | `{DEFAULT_IMAGE}` |\n\
+         | `SENTINEL_IMAGE` | read by the original; without effect here | |\n\n\
+         `manager reboot`, `manager boot-id` and `manager label-node` are what its pods on nodes run. The first two take no flags, the \
+         third `--every SECONDS`, to look again and again.\n",
+        namespace = Family::Nodes.namespace(),
     )
 }
 
@@ -99,6 +123,9 @@ mod tests {
             assert!(page.contains(&format!("| `{}` |", reason.name())), "{reason:?}");
             assert!(!reason.text().is_empty());
         }
+        for reason in kairos::node_op::Reason::ALL {
+            assert!(page.contains(&format!("| `{}` |", reason.name())), "{reason:?}");
+        }
         assert!(page.lines().all(|line| !line.contains("| |")), "a reason without text");
     }
 
@@ -108,7 +135,11 @@ mod tests {
         for flag in
             ["metrics-bind-address", "health-probe-bind-address", "leader-elect", "kubeconfig", "zap-devel"]
         {
-            assert!(page.contains(&format!("--{flag}")), "{flag}");
+            let is_it = |line: &&str| {
+                let rest = line.trim().strip_prefix("--").and_then(|line| line.strip_prefix(flag));
+                rest.is_some_and(|rest| rest.starts_with([' ', '[']))
+            };
+            assert_eq!(page.lines().filter(is_it).count(), 2, "{flag}");
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use api::upgrader;
+use api::{kairos, upgrader};
+use domain::object::Kind;
 use domain::verdict::Reason as _;
 use serde_json::Value;
 
@@ -79,6 +80,18 @@ const OTHER_WORDS: &[&str] = &[
     "TopologyReconciled",
 ];
 
+/// Every kind of ours.
+fn kinds() -> impl Iterator<Item = Kind> {
+    upgrader::KINDS.into_iter().chain(kairos::KINDS)
+}
+
+/// The schema of the spec of a kind.
+fn spec_of(kind: Kind) -> Value {
+    let files = xtask::generate().unwrap();
+    let mut crd: Value = serde_saphyr::from_str(&files[&xtask::crds::path(kind)]).unwrap();
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].take()
+}
+
 /// Every reason, with the word for done.
 fn reasons() -> BTreeSet<&'static str> {
     use upgrader::{cluster_upgrader, debian_repository_source, machine_image, machine_image_syncer, plan};
@@ -96,6 +109,9 @@ fn reasons() -> BTreeSet<&'static str> {
     known.extend(machine_image::Reason::ALL.iter().map(|reason| reason.name()));
     known.extend(plan::Reason::ALL.iter().map(|reason| reason.name()));
     known.extend(cluster_upgrader::Reason::ALL.iter().map(|reason| reason.name()));
+    known.extend([kairos::node_op::DONE, kairos::node_op::NO_NODE_SELECTED, kairos::node_op_upgrade::DONE]);
+    known.extend(kairos::node_op::Reason::ALL.iter().map(|reason| reason.name()));
+    known.extend(kairos::node_op_upgrade::Reason::ALL.iter().map(|reason| reason.name()));
     known
 }
 
@@ -126,7 +142,7 @@ fn is_camel_case(word: &str) -> bool {
 #[test]
 fn every_word_for_a_state_that_a_page_has_can_be_met() {
     let (reasons, conditions) = (reasons(), conditions());
-    let kinds: Vec<&str> = upgrader::KINDS.iter().map(|kind| kind.kind).collect();
+    let kinds: Vec<&str> = kinds().map(|kind| kind.kind).collect();
     let mut named = BTreeSet::new();
     for (path, text) in pages() {
         for word in inline(&text).filter(|word| is_camel_case(word)) {
@@ -165,23 +181,25 @@ fn the_page_lists_the_conditions_in_the_controllers_order() {
 }
 
 /// Where the fields of a kind are explained.
-const PAGE_OF: [(&str, &str); 6] = [
+const PAGE_OF: [(&str, &str); 8] = [
     ("ClusterClassClusterUpgrader", "cluster-upgrades.md"),
     ("DebianRepositorySource", "sources.md"),
     ("MachineImage", "images.md"),
     ("MachineImageSyncer", "images.md"),
     ("MachineImageTemplate", "images.md"),
+    ("NodeOp", "node-operations.md"),
+    ("NodeOpUpgrade", "node-operations.md"),
     ("Plan", "cluster-upgrades.md"),
 ];
 
-/// The fields of a spec, without those of a `PodSpec`, and of references those that are read.
+/// The fields of a spec, without those of a `PodSpec` and of `ResourceRequirements`, and of references those that are read.
 fn fields(schema: &Value, all: &mut BTreeSet<String>) {
     const NOT_READ: [&str; 3] = ["fieldPath", "resourceVersion", "uid"];
     for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
         if !NOT_READ.contains(&&**name) {
             all.insert(name.clone());
         }
-        if name != "jobTemplate" {
+        if !["jobTemplate", "resources", "preflightResources", "rebootResources"].contains(&&**name) {
             fields(schema, all);
         }
     }
@@ -189,17 +207,13 @@ fn fields(schema: &Value, all: &mut BTreeSet<String>) {
 
 #[test]
 fn every_field_of_a_spec_is_explained_where_its_users_look() {
-    let files = xtask::generate().unwrap();
-    for kind in upgrader::KINDS {
+    for kind in kinds() {
         let (_, page) = PAGE_OF.iter().find(|(of, _)| *of == kind.kind).unwrap();
         let text = fs::read_to_string(xtask::root().join("docs").join(page)).unwrap();
         let is_part = |c: char| !c.is_ascii_alphanumeric();
         let named: BTreeSet<&str> = inline(&text).flat_map(|code| code.split(is_part)).collect();
-        let file = format!("config/crd/bases/{}_{}.yaml", kind.group, kind.plural);
-        let crd: Value = serde_saphyr::from_str(&files[Path::new(&file)]).unwrap();
-        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
         let mut all = BTreeSet::new();
-        fields(schema, &mut all);
+        fields(&spec_of(kind), &mut all);
         assert!(!all.is_empty(), "{}", kind.kind);
         let missing: Vec<&String> = all.iter().filter(|field| !named.contains(field.as_str())).collect();
         assert!(missing.is_empty(), "docs/{page} does not name {missing:?} of {}", kind.kind);
@@ -208,12 +222,27 @@ fn every_field_of_a_spec_is_explained_where_its_users_look() {
 
 #[test]
 fn every_flag_that_a_page_names_is_one_of_the_manager() {
-    let known = manager::options::help();
+    let known = manager::family::Family::ALL.map(manager::options::help).concat();
     for (path, text) in pages() {
         for word in text.split(|c: char| c.is_whitespace() || "`\",()[]".contains(c)) {
             let Some(flag) = word.strip_prefix("--") else { continue };
             let flag = flag.split(['=', '.', ':', ';']).next().unwrap();
-            let ours = ["leader", "dry", "controllers", "namespace", "zap", "metrics", "health"];
+            let ours = [
+                "leader",
+                "dry",
+                "controllers",
+                "namespace",
+                "zap",
+                "metrics",
+                "health",
+                "one",
+                "drain",
+                "reboot",
+                "webhook",
+                "enable",
+                "tool",
+                "buildah",
+            ];
             if ours.iter().any(|start| flag.starts_with(start)) {
                 assert!(known.contains(&format!("--{flag}")), "{}: --{flag}", path.display());
             }
@@ -245,20 +274,16 @@ fn every_metric_that_a_page_names_is_served() {
 #[test]
 fn every_example_fits_its_schema() {
     let mut checked = 0;
-    let files = xtask::generate().unwrap();
     for (path, text) in pages() {
         for block in blocks(&text, "yaml") {
             let documents: Vec<Value> = serde_saphyr::from_multiple(block)
                 .unwrap_or_else(|error| panic!("{}: {error}\n{block}", path.display()));
             for document in documents.iter().filter(|document| document["kind"].is_string()) {
-                let kind = upgrader::KINDS.iter().find(|kind| document["kind"] == kind.kind);
+                let kind = kinds().find(|kind| document["kind"] == kind.kind);
                 let Some(kind) = kind.filter(|kind| document["apiVersion"] == kind.api_version()) else {
                     continue;
                 };
-                let file = format!("config/crd/bases/{}_{}.yaml", kind.group, kind.plural);
-                let crd: Value = serde_saphyr::from_str(&files[Path::new(&file)]).unwrap();
-                let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-                fits(&document["spec"], schema, kind.kind);
+                fits(&document["spec"], &spec_of(kind), kind.kind);
                 checked += 1;
             }
         }

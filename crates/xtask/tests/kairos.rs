@@ -114,7 +114,7 @@ const BEYOND: &[&str] = &[
 
 fn crd(plural: &str) -> Value {
     let files = xtask::generate().unwrap();
-    let path = format!("config/crd/bases/operator.kairos.io_{plural}.yaml");
+    let path = format!("config/nodes/crd/bases/operator.kairos.io_{plural}.yaml");
     serde_saphyr::from_str(&files[Path::new(&path)]).unwrap()
 }
 
@@ -238,9 +238,15 @@ fn columns_show_fields_of_the_schema() {
     }
 }
 
-/// No controller serves them yet.
+/// A cluster that upgrades others has no use for them, and one whose nodes are operated on none for the rest.
 #[test]
-fn neither_is_installed() {
+fn each_overlay_installs_its_own_kinds() {
     let files = xtask::generate().unwrap();
-    assert!(!files[Path::new("config/crd/kustomization.yaml")].contains("operator.kairos.io"));
+    let (chain, nodes) = ("config/crd/kustomization.yaml", "config/nodes/crd/kustomization.yaml");
+    assert!(!files[Path::new(chain)].contains("operator.kairos.io"));
+    for kind in api::kairos::KINDS {
+        let file = format!("bases/operator.kairos.io_{}.yaml", kind.plural);
+        assert!(files[Path::new(nodes)].contains(&file), "{file}");
+    }
+    assert!(!files[Path::new(nodes)].contains(api::upgrader::GROUP));
 }

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+/// The folders of CRDs.
+const BASES: [&str; 2] = ["config/crd/bases", "config/nodes/crd/bases"];
+
 #[test]
 fn the_tree_holds_what_is_generated() {
     let differing = xtask::differing(&xtask::root()).unwrap();
@@ -12,7 +15,7 @@ fn the_tree_holds_what_is_generated() {
 #[test]
 fn every_crd_is_small_enough_for_client_side_apply() {
     for (path, content) in xtask::generate().unwrap() {
-        if path.starts_with(Path::new("config/crd/bases")) {
+        if BASES.iter().any(|bases| path.starts_with(bases)) {
             let json: serde_json::Value = serde_saphyr::from_str(&content).unwrap();
             println!("{}: {} bytes, {} as JSON", path.display(), content.len(), json.to_string().len());
             assert!(content.len() < 100_000, "{} has {} bytes", path.display(), content.len());
@@ -35,8 +38,10 @@ fn the_conversion_webhook_of_the_original_is_taken_out() {
 #[test]
 fn no_crd_is_left_over() {
     let files = xtask::generate().unwrap();
-    for entry in std::fs::read_dir(xtask::root().join("config/crd/bases")).unwrap() {
-        let path = Path::new("config/crd/bases").join(entry.unwrap().file_name());
-        assert!(files.contains_key(&path), "{} is not generated", path.display());
+    for bases in BASES {
+        for entry in std::fs::read_dir(xtask::root().join(bases)).unwrap() {
+            let path = Path::new(bases).join(entry.unwrap().file_name());
+            assert!(files.contains_key(&path), "{} is not generated", path.display());
+        }
     }
 }

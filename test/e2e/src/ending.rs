@@ -5,15 +5,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use api::batch::job;
-use api::upgrader::{GROUP, machine_image};
+use api::upgrader::machine_image;
 use controlplane::AuditEvent;
 use domain::object::Kind;
 
 use crate::error::{Error, Result};
-use crate::installed::{Installed, USER};
+use crate::installed::Installed;
 use crate::manager;
 use crate::objects::name;
 
+/// The API groups of our kinds.
+const OURS: [&str; 2] = [api::upgrader::GROUP, api::kairos::GROUP];
 /// Deletions of the garbage collector take a moment.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -75,9 +77,9 @@ pub struct Requests {
 }
 
 impl Requests {
-    fn of<'a>(events: impl IntoIterator<Item = &'a AuditEvent>) -> Self {
+    fn of<'a>(user: &str, events: impl IntoIterator<Item = &'a AuditEvent>) -> Self {
         let mut requests = Self::default();
-        for event in events.into_iter().filter(|event| event.user == USER && event.resource != "leases") {
+        for event in events.into_iter().filter(|event| event.user == user && event.resource != "leases") {
             let part = if event.subresource.is_empty() { "" } else { "/" };
             let key = format!("{} {}{part}{}", event.verb, event.resource, event.subresource);
             *requests.counts.entry(key).or_default() += 1;
@@ -95,7 +97,7 @@ impl Requests {
 impl Installed {
     /// What our ServiceAccount has asked so far.
     pub fn requests(&self) -> Result<Requests> {
-        Ok(Requests::of(&self.plane().audit_events()?))
+        Ok(Requests::of(self.product().user, &self.plane().audit_events()?))
     }
 
     /// The end of a live test: checks what must hold after every one of them, then ends the control plane. End the managers before:
@@ -107,11 +109,11 @@ impl Installed {
         let mut problems = Vec::new();
         self.check_objects(&expected, &mut problems).await?;
         let events = self.plane().audit_events()?;
-        check_refusals(&events, &expected, &mut problems);
+        check_refusals(self.product().user, &events, &expected, &mut problems);
         for log in manager::logs(self.plane()) {
             check_log(&log, &expected, &mut problems);
         }
-        let requests = Requests::of(&events);
+        let requests = Requests::of(self.product().user, &events);
         if requests.writes > expected.writes {
             let writes =
                 requests.shown(|key| !["get", "list", "watch"].iter().any(|verb| key.starts_with(verb)));
@@ -147,16 +149,17 @@ impl Installed {
     }
 }
 
-fn check_refusals(events: &[AuditEvent], expected: &Expected, problems: &mut Vec<String>) {
+fn check_refusals(user: &str, events: &[AuditEvent], expected: &Expected, problems: &mut Vec<String>) {
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
-    let ours = events.iter().filter(|event| event.user == USER);
+    let ours = events.iter().filter(|event| event.user == user);
     // A webhook answers 403 as well, but the authorizer has let that pass.
     for event in ours.filter(|event| event.forbidden && !expected.forbidden.contains(&event.resource)) {
         *refused.entry(format!("{} {}", event.verb, event.request_uri)).or_default() += 1;
     }
     problems.extend(refused.into_iter().map(|(what, times)| format!("RBAC refused {what} ({times} times)")));
-    let malformed =
-        events.iter().filter(|event| event.user == USER && event.group == GROUP && event.code == 422);
+    let malformed = events
+        .iter()
+        .filter(|event| event.user == user && OURS.contains(&&*event.group) && event.code == 422);
     problems
         .extend(malformed.map(|event| format!("422 for our own kind: {} {}", event.verb, event.request_uri)));
 }
@@ -173,6 +176,7 @@ fn check_log(path: &Path, expected: &Expected, problems: &mut Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::installed::USER;
 
     fn event(user: &str, verb: &str, resource: &str, forbidden: bool) -> AuditEvent {
         AuditEvent {
@@ -200,7 +204,7 @@ mod tests {
             event(USER, "update", "leases", false),
             event("jane", "create", "plans", false),
         ];
-        let requests = Requests::of(&events);
+        let requests = Requests::of(USER, &events);
         assert_eq!((requests.writes, requests.counts.len()), (1, 2));
         assert_eq!(requests.shown(|_| true), "patch plans 1, watch plans 1");
     }
@@ -209,9 +213,9 @@ mod tests {
     fn refusals_are_problems_unless_expected() {
         let events = [event(USER, "get", "secrets", true), event(USER, "get", "secrets", true)];
         let mut problems = Vec::new();
-        check_refusals(&events, &Expected::nothing().forbidden("secrets"), &mut problems);
+        check_refusals(USER, &events, &Expected::nothing().forbidden("secrets"), &mut problems);
         assert_eq!(problems, Vec::<String>::new());
-        check_refusals(&events, &Expected::nothing(), &mut problems);
+        check_refusals(USER, &events, &Expected::nothing(), &mut problems);
         assert_eq!(problems, ["RBAC refused get /secrets (2 times)"]);
     }
 }

@@ -18,6 +18,46 @@ pub const ACCOUNT: &str = "kubernetes-upgrader-controller-manager";
 pub const USER: &str =
     "system:serviceaccount:kubernetes-upgrader-system:kubernetes-upgrader-controller-manager";
 
+/// What is installed: one family of controllers, in its own namespace, under its own account.
+#[derive(Clone, Copy, Debug)]
+pub struct Product {
+    /// The folder that `kubectl apply -k` is done with.
+    pub folder: &'static str,
+    /// Its namespace.
+    pub namespace: &'static str,
+    /// Name of its Deployment.
+    pub deployment: &'static str,
+    /// Its ServiceAccount.
+    pub account: &'static str,
+    /// The ServiceAccount as the API server knows it.
+    pub user: &'static str,
+    /// What its program is called with before any flag.
+    pub arguments: &'static [&'static str],
+    kinds: &'static [Kind],
+}
+
+/// The chain.
+pub const CHAIN: Product = Product {
+    folder: "config/default",
+    namespace: NAMESPACE,
+    deployment: ACCOUNT,
+    account: ACCOUNT,
+    user: USER,
+    arguments: &[],
+    kinds: &api::upgrader::KINDS,
+};
+
+/// Operations on nodes.
+pub const NODES: Product = Product {
+    folder: "config/nodes/default",
+    namespace: "operator-system",
+    deployment: "operator-kairos-operator",
+    account: "operator-kairos-operator",
+    user: "system:serviceaccount:operator-system:operator-kairos-operator",
+    arguments: &["nodes"],
+    kinds: &api::kairos::KINDS,
+};
+
 /// Pods of builds wait for a [`BuildActor`](crate::BuildActor).
 const POD_STAGES: &str = include_str!("../fixtures/pod-stages.yaml");
 const DEPLOYMENT: Kind = Kind { group: "apps", versions: &["v1"], kind: "Deployment", plural: "deployments" };
@@ -31,6 +71,7 @@ const DEPLOYED_WITHIN: Duration = Duration::from_secs(60);
 pub struct Installed {
     plane: ControlPlane,
     objects: Objects,
+    product: Product,
 }
 
 impl Installed {
@@ -49,26 +90,45 @@ impl Installed {
         Self::on(Self::control_plane().start().await?).await
     }
 
+    /// A new control plane with operations on nodes on it. Its pods complete as kwok has it.
+    pub async fn start_nodes() -> Result<Self> {
+        Self::product_on(ControlPlane::builder().workloads().start().await?, NODES).await
+    }
+
     /// Installs us on a control plane, such as one where an older version is.
     pub async fn on(plane: ControlPlane) -> Result<Self> {
+        Self::product_on(plane, CHAIN).await
+    }
+
+    /// The same for any product of ours.
+    pub async fn product_on(plane: ControlPlane, product: Product) -> Result<Self> {
         plane.create_node("worker", &[]).await?;
-        plane.apply_kustomize(&repository().join("config/default")).await?;
-        Self::applied(plane).await
+        plane.apply_kustomize(&repository().join(product.folder)).await?;
+        Self::awaited(plane, product).await
     }
 
     /// Awaits us on a control plane with a Node where `config/default` was applied in another way.
     pub async fn applied(plane: ControlPlane) -> Result<Self> {
-        await_established(&plane).await?;
+        Self::awaited(plane, CHAIN).await
+    }
+
+    async fn awaited(plane: ControlPlane, product: Product) -> Result<Self> {
+        await_established(&plane, product.kinds).await?;
         let objects = Objects::new(plane.client().await?);
         objects
             .await_object(
                 "the Deployment is available",
-                (&DEPLOYMENT, NAMESPACE, ACCOUNT),
+                (&DEPLOYMENT, product.namespace, product.deployment),
                 DEPLOYED_WITHIN,
                 |deployment| deployment["status"]["availableReplicas"] == 1,
             )
             .await?;
-        Ok(Self { plane, objects })
+        Ok(Self { plane, objects, product })
+    }
+
+    /// What is installed.
+    pub fn product(&self) -> &Product {
+        &self.product
     }
 
     /// The control plane: kubectl, kubeconfigs, its audit log.
@@ -94,7 +154,7 @@ impl Installed {
     /// Starts our binary with these flags, and awaits that it is ready. Where it is to be killed and started again, leave out
     /// `--leader-elect`: the next one would wait for 40 s until the lease of the dead one has run out.
     pub async fn start_manager_with(&self, flags: &[&str]) -> Result<Manager> {
-        let manager = Manager::start(&self.plane, flags).await?;
+        let manager = Manager::start_of(&self.product, &self.plane, flags).await?;
         manager.await_ready().await?;
         Ok(manager)
     }
@@ -108,11 +168,12 @@ impl Installed {
 /// `config/crd` on a control plane that may be an API server alone, established.
 pub async fn install_crds(plane: &ControlPlane) -> Result<()> {
     plane.apply_kustomize(&repository().join("config/crd")).await?;
-    await_established(plane).await
+    await_established(plane, CHAIN.kinds).await
 }
 
-async fn await_established(plane: &ControlPlane) -> Result<()> {
-    let names = api::upgrader::KINDS.map(|kind| format!("crds/{}.{}", kind.plural, kind.group));
+async fn await_established(plane: &ControlPlane, kinds: &[Kind]) -> Result<()> {
+    let names: Vec<String> =
+        kinds.iter().map(|kind| format!("crds/{}.{}", kind.plural, kind.group)).collect();
     // kubectl fails on an object that has no conditions yet, instead of waiting for them.
     for awaited in ["--for=jsonpath={.status.conditions}", "--for=condition=Established"] {
         let mut arguments = vec!["wait", awaited, ESTABLISHED_WITHIN];

@@ -43,7 +43,7 @@ use std::time::Duration;
 pub use build_actor::{Build, BuildActor, Part};
 pub use ending::{Expected, Requests};
 pub use error::{Error, Result};
-pub use installed::{ACCOUNT, Installed, NAMESPACE, USER, install_crds, repository};
+pub use installed::{ACCOUNT, CHAIN, Installed, NAMESPACE, NODES, Product, USER, install_crds, repository};
 pub use manager::{LogLine, Manager, Memory, program};
 pub use objects::{Apply, LOOK_EVERY, Objects, capi, find_condition, name};
 pub use package_repository::{Misbehaviour, PackageRepository, Request};

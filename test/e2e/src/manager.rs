@@ -16,7 +16,7 @@ use rustix::process::Signal;
 pub use self::binary::program;
 pub use self::log::LogLine;
 use crate::error::{Error, Result};
-use crate::installed::{ACCOUNT, NAMESPACE};
+use crate::installed::{CHAIN, Product};
 use crate::objects::LOOK_EVERY;
 use crate::process::{Child, guarded};
 use crate::web;
@@ -54,12 +54,17 @@ impl Manager {
     /// Starts it, not necessarily ready: see [`await_ready`](Self::await_ready). It logs all passes as JSON into `logs/manager-<n>.log` of
     /// the control plane's folder, with `n` from 1.
     pub async fn start(plane: &ControlPlane, flags: &[&str]) -> Result<Self> {
+        Self::start_of(&CHAIN, plane, flags).await
+    }
+
+    /// The same for any product of ours.
+    pub async fn start_of(product: &Product, plane: &ControlPlane, flags: &[&str]) -> Result<Self> {
         let program = program().await?;
-        let token = plane.kubeconfig_for_service_account(NAMESPACE, ACCOUNT).await?;
+        let token = plane.kubeconfig_for_service_account(product.namespace, product.account).await?;
         let kubeconfig = plane.write_file(KUBECONFIG, &token)?;
         for attempt in 1.. {
             let log = next_log(plane)?;
-            let manager = Self::spawn(&program, &kubeconfig, &log, flags).await?;
+            let manager = Self::spawn(product, &program, (&kubeconfig, &log), flags).await?;
             // Whether it could listen shows at once, before it is ready.
             match manager.await_listening().await {
                 Err(_) if attempt < TRIES && manager.log().contains("cannot serve") => {
@@ -71,20 +76,29 @@ impl Manager {
         Err(Error::Unexpected("no free port".to_owned()))
     }
 
-    async fn spawn(program: &Path, kubeconfig: &Path, log: &Path, flags: &[&str]) -> Result<Self> {
+    async fn spawn(
+        product: &Product,
+        program: &Path,
+        (kubeconfig, log): (&Path, &Path),
+        flags: &[&str],
+    ) -> Result<Self> {
         let (probes, metrics) = free_ports()?;
         let out = File::create(log).map_err(Error::system(format!("create {}", log.display())))?;
         let err = out.try_clone().map_err(Error::system("duplicate a file"))?;
         let mut command = guarded(program);
+        let instance = log.file_stem().unwrap_or_default();
         command
+            .args(product.arguments)
             .arg(format!("--kubeconfig={}", kubeconfig.display()))
             .arg(format!("--health-probe-bind-address={probes}"))
             .arg(format!("--metrics-bind-address={metrics}"))
             .args(["--zap-encoder=json", "--zap-log-level=debug"])
             .args(flags)
             // What its pod would have.
-            .env("POD_NAMESPACE", NAMESPACE)
-            .env("POD_NAME", log.file_stem().unwrap_or_default())
+            .env("POD_NAMESPACE", product.namespace)
+            .env("POD_NAME", instance)
+            .env("CONTROLLER_POD_NAMESPACE", product.namespace)
+            .env("CONTROLLER_POD_NAME", instance)
             .env_remove("KUBECONFIG")
             .stdin(Stdio::null())
             .stdout(out)

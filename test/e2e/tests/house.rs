@@ -149,14 +149,15 @@ fn talking(path: &Path) -> Vec<String> {
 
 /// The controllers' folders.
 fn rooms() -> Vec<PathBuf> {
-    let chain = repository().join("crates/chain/src");
-    let mut rooms: Vec<PathBuf> = fs::read_dir(chain)
-        .unwrap()
+    let folders = ["crates/chain/src", "crates/nodes/src/kairos"].map(|folder| repository().join(folder));
+    let mut rooms: Vec<PathBuf> = folders
+        .into_iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
         .collect();
     rooms.sort();
-    assert!(rooms.len() >= 5, "{rooms:?}");
+    assert!(rooms.len() >= 6, "{rooms:?}");
     rooms
 }
 
@@ -221,6 +222,26 @@ fn only_apply_talks() {
         wrong.extend(talking(&path));
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// A dialect is a folder of rooms. Everything else in the crate is the engine that they share.
+#[test]
+fn the_engine_of_nodes_knows_no_dialect() {
+    const OF_DIALECTS: [&str; 3] = ["api::", "runtime::", "kairos::"];
+    let mut wrong = Vec::new();
+    let mut engine = 0;
+    for path in rust_files(&["crates/nodes/src"]) {
+        if path.starts_with("crates/nodes/src/kairos") {
+            continue;
+        }
+        engine += 1;
+        let text = read(&path);
+        let named =
+            code(&text).into_iter().filter(|(_, line)| OF_DIALECTS.iter().any(|of| line.contains(of)));
+        wrong.extend(named.map(|(number, line)| format!("{}:{number}: {}", path.display(), line.trim())));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(engine > 10, "{engine} files");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use domain::object::Kind;
 
 pub mod cordon;
+pub mod labeler;
 pub mod message;
 pub mod node_job;
 pub mod node_op;

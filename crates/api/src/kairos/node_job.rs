@@ -61,6 +61,15 @@ pub enum Progress {
     Failed(Ended),
 }
 
+impl Progress {
+    pub(super) fn of(status: &StatusWire) -> Self {
+        let ended = |types: [&str; 2]| types.into_iter().find_map(|type_| status.ended(type_));
+        let failed = ended(["Failed", "FailureTarget"]).map(Self::Failed);
+        let succeeded = || ended(["Complete", "SuccessCriteriaMet"]).map(Self::Succeeded);
+        failed.or_else(succeeded).unwrap_or_default()
+    }
+}
+
 /// What is kept of the Job of a node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeJobRow {
@@ -109,13 +118,10 @@ impl Row for NodeJobRow {
     fn from_wire(meta: &WireMeta, wire: Wire) -> Self {
         let Wire { spec, status } = wire;
         let pod = spec.template.spec;
-        let ended = |types: [&str; 2]| types.into_iter().find_map(|type_| status.ended(type_));
-        let failed = ended(["Failed", "FailureTarget"]).map(Progress::Failed);
-        let progress = failed.or_else(|| ended(["Complete", "SuccessCriteriaMet"]).map(Progress::Succeeded));
         Self {
             node_name: pod.node_name.filter(|name| !name.is_empty()),
             leaves_sentinel: pod.containers.iter().any(|container| *container.name == *SENTINEL_CONTAINER),
-            progress: progress.unwrap_or_default(),
+            progress: Progress::of(&status),
             active: status.active.unwrap_or_default(),
             failed_pods: status.failed.unwrap_or_default(),
             ..Self::of_meta(meta)

@@ -7,22 +7,23 @@ use crate::Failure;
 
 macro_rules! crd {
     ($plural:literal) => {
-        include_str!(concat!(
-            "../../../../config/crd/bases/kubernetesupgraded.dimitrikoshkin.com_",
-            $plural,
-            ".yaml"
-        ))
+        crd!("crd/bases/kubernetesupgraded.dimitrikoshkin.com_", $plural)
+    };
+    ($place:literal, $plural:literal) => {
+        include_str!(concat!("../../../../config/", $place, $plural, ".yaml"))
     };
 }
 
 /// The manifests.
-pub(crate) const TEXTS: [&str; 6] = [
+pub(crate) const TEXTS: [&str; 8] = [
     crd!("debianrepositorysources"),
     crd!("machineimagetemplates"),
     crd!("machineimagesyncers"),
     crd!("machineimages"),
     crd!("plans"),
     crd!("clusterclassclusterupgraders"),
+    crd!("nodes/crd/bases/operator.kairos.io_", "nodeops"),
+    crd!("nodes/crd/bases/operator.kairos.io_", "nodeopupgrades"),
 ];
 
 /// The schema of one kind.

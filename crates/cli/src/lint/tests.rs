@@ -50,6 +50,29 @@ fn what_a_server_refuses_fails() {
     insta::assert_snapshot!("refused", text);
 }
 
+/// What a server admits of operations on nodes, and their controllers report on the object, is said here as well: the first
+/// line of a fixture has the sentence.
+#[test]
+fn node_operations_that_nothing_can_be_done_with_have_the_fault_of_their_controller() {
+    let mut told = 0;
+    for (file, faults) in errors("kairos/accepted") {
+        let text = std::fs::read_to_string(folder("kairos/accepted").join(&file)).unwrap();
+        let first = text.lines().next().unwrap_or_default();
+        let said = |word: &str| first.strip_prefix(word);
+        let expected = said("# malformed: ").or_else(|| said("# selector: "));
+        let reasons: Vec<&str> = faults.iter().map(|fault| fault.reason.as_str()).collect();
+        match expected.filter(|_| text.contains("\nspec:")) {
+            Some(expected) => assert_eq!(reasons, [expected], "{file}"),
+            None => assert_eq!(reasons, Vec::<&str>::new(), "{file}"),
+        }
+        told += usize::from(!reasons.is_empty());
+    }
+    assert!(told >= 8, "{told}");
+    for (file, faults) in errors("kairos/refused") {
+        assert!(!faults.is_empty(), "{file} passes");
+    }
+}
+
 /// Every rule of every schema, wherever it stands, is one that this program can evaluate.
 #[test]
 fn every_rule_is_understood() {

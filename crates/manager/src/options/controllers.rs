@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-/// The controllers of the chain, by the names that `--controllers` knows.
-pub const CONTROLLERS: [&str; 5] =
-    ["debianrepositorysource", "machineimagesyncer", "machineimage", "plan", "clusterclassclusterupgrader"];
+use crate::family::Family;
 
 /// The controllers that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +12,13 @@ pub struct Selection(BTreeSet<&'static str>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SelectionError {
     /// No such controller.
-    #[error("there is no controller {0:?}; there are {known}", known = CONTROLLERS.join(", "))]
-    Unknown(String),
+    #[error("there is no controller {name:?}; there are {known}", known = family.controllers().join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// Who does not have it.
+        family: Family,
+    },
     /// Nothing would run.
     #[error("--controllers leaves none; -name leaves one out of what * stands for")]
     Nothing,
@@ -23,17 +26,17 @@ pub enum SelectionError {
 
 impl Selection {
     /// `*` is all of them, `name` one, `-name` all but one of what is otherwise chosen, wherever in the list it stands.
-    pub fn parse(list: &str) -> Result<Self, SelectionError> {
+    pub fn parse(family: Family, list: &str) -> Result<Self, SelectionError> {
         let mut wanted = BTreeSet::new();
         let mut unwanted = BTreeSet::new();
         for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             match (word, word.strip_prefix('-')) {
-                ("*", _) => wanted.extend(CONTROLLERS),
+                ("*", _) => wanted.extend(family.controllers()),
                 (_, Some(name)) => {
-                    unwanted.insert(known(name)?);
+                    unwanted.insert(known(family, name)?);
                 }
                 (name, None) => {
-                    wanted.insert(known(name)?);
+                    wanted.insert(known(family, name)?);
                 }
             }
         }
@@ -47,9 +50,7 @@ impl Selection {
     }
 }
 
-fn known(name: &str) -> Result<&'static str, SelectionError> {
-    CONTROLLERS
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(name))
-        .ok_or_else(|| SelectionError::Unknown(name.to_owned()))
+fn known(family: Family, name: &str) -> Result<&'static str, SelectionError> {
+    let known = family.controllers().iter().find(|known| known.eq_ignore_ascii_case(name));
+    known.copied().ok_or_else(|| SelectionError::Unknown { name: name.to_owned(), family })
 }

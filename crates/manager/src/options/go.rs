@@ -1,6 +1,9 @@
 //! The notations of Go's `flag` package that differ from everybody else's.
 
 use std::ffi::OsString;
+use std::time::Duration;
+
+use api::interval::{Interval, NotInterval};
 
 /// What Go's `strconv.ParseBool` does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +17,16 @@ pub(super) fn boolean(text: &str) -> Result<bool, NotBoolean> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         other => Err(NotBoolean(other.to_owned())),
     }
+}
+
+/// `time.ParseDuration`, but nothing negative.
+pub(super) fn duration(text: &str) -> Result<Duration, NotInterval> {
+    // The one number that needs no unit.
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let Interval(duration) = text.parse()?;
+    Ok(duration.unsigned_abs())
 }
 
 /// `-leader-elect` is `--leader-elect`. Only known names get their second dash: a value may begin with one

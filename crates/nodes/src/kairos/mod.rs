@@ -1,6 +1,6 @@
 //! The dialect of kairos-operator: `NodeOp` and `NodeOpUpgrade`, and the labels of the nodes that run Kairos.
 //!
-//! Each folder is a room. What they share is what the environment of the manager says.
+//! Each folder is a room. What they share is what the environment and the flags of the manager say.
 
 use std::time::Duration;
 
@@ -27,7 +27,9 @@ pub struct Settings {
     pub reboot_timeout: Duration,
 }
 
+pub mod node_labeler;
 pub mod node_op;
+pub mod node_op_upgrade;
 
 /// The image of commands where neither a NodeOp nor the environment names one.
 pub const DEFAULT_IMAGE: &str = "busybox:latest";

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use kube::Client;
+use manager::options::Disruption;
 use manager::rooms::Parts;
+use manager::surroundings::Surroundings;
 use runtime::clock::Clock;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -47,9 +49,13 @@ impl ApiServer {
         Client::new(Server(self.world.clone()), "default")
     }
 
-    /// What a manager that talks to it is made of: a package repository with the versions that its objects have.
+    /// What a manager that talks to it is made of: a package repository with the versions that its objects have, and an
+    /// environment that says nothing.
     pub fn parts(&self) -> Parts {
-        Parts { repository: Arc::new(Mirror(self.world.clone())) }
+        Parts {
+            repository: Arc::new(Mirror(self.world.clone())),
+            settings: Surroundings::default().settings(Disruption::default()),
+        }
     }
 
     /// The first request that it does not do, if there was one; forgets it.

@@ -47,8 +47,11 @@ struct Arguments {
 }
 
 fn family(text: &str) -> Result<Family, String> {
-    let mut all = [Family::Chain, Family::Nodes].into_iter();
-    all.find(|family| family.name() == text).ok_or_else(|| "there are chain and nodes".to_owned())
+    match text {
+        "chain" => Ok(Family::Chain),
+        "nodes" => Ok(Family::Nodes),
+        _ => Err("there are chain and nodes".to_owned()),
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -104,7 +104,7 @@ impl Witness {
     pub(crate) fn clock_was_set(&mut self, by: SignedDuration) {
         self.asked.clock_was_set(by);
         if let Some(nodes) = &mut self.nodes {
-            nodes.set_forward += by.max(SignedDuration::ZERO).unsigned_abs();
+            nodes.apart += by.unsigned_abs();
         }
     }
 

@@ -18,32 +18,14 @@ pub use crate::faults::Kind;
 use crate::faults::{Fault, Plan};
 pub use crate::invariants::Violation;
 use crate::timeline::Timeline;
+pub use manager::family::Family;
 use worlds::Case;
 
-/// Which controllers are at work.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
-    /// Those of Kubernetes upgrades.
-    #[default]
-    Chain,
-    /// Those of operations on nodes.
-    Nodes,
-}
-
-impl Family {
-    /// As the flag has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Chain => "chain",
-            Self::Nodes => "nodes",
-        }
-    }
-
-    fn world(self, seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
-        match self {
-            Self::Chain => worlds::of(seed, only),
-            Self::Nodes => node_worlds::of(seed, only),
-        }
+/// The world of a seed, and what happens in it.
+fn world(family: Family, seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
+    match family {
+        Family::Chain => worlds::of(seed, only),
+        Family::Nodes => node_worlds::of(seed, only),
     }
 }
 
@@ -126,7 +108,7 @@ pub fn trace(family: Family, seed: u64, only: &Only) -> Run {
 }
 
 fn lived(family: Family, seed: u64, only: &Only, telling: bool) -> Run {
-    let case = family.world(seed, only.troubles.as_ref());
+    let case = world(family, seed, only.troubles.as_ref());
     let plan = Plan::of(seed, case.elected, only.faults.clone());
     play::play(seed, &case, plan, telling)
 }
@@ -134,7 +116,7 @@ fn lived(family: Family, seed: u64, only: &Only, telling: bool) -> Run {
 /// Lives through the world of a seed without any faults but one: the process is killed at a request, before or after the
 /// server has done it, and the next one begins at once.
 pub fn killed_at(family: Family, seed: u64, request: u64, done: bool) -> Run {
-    let case = family.world(seed, None);
+    let case = world(family, seed, None);
     let kind = if done { Kind::KilledAfter } else { Kind::KilledBefore };
     let these = BTreeMap::from([(request, Fault { kind, amount: 0, other: 0 })]);
     play::play(seed, &case, Plan::These(these), false)
@@ -142,7 +124,7 @@ pub fn killed_at(family: Family, seed: u64, request: u64, done: bool) -> Run {
 
 /// Lives through the world of a seed without faults.
 pub fn faultless(family: Family, seed: u64) -> Run {
-    play::play(seed, &family.world(seed, None), Plan::These(BTreeMap::new()), false)
+    play::play(seed, &world(family, seed, None), Plan::These(BTreeMap::new()), false)
 }
 
 /// A seed that has shown that something does not hold.
@@ -248,7 +230,7 @@ impl fmt::Display for Failure {
         for (_, line) in &self.run.numbers {
             writeln!(f, "  {line}")?;
         }
-        let case = self.family.world(self.seed, self.only.troubles.as_ref());
+        let case = world(self.family, self.seed, self.only.troubles.as_ref());
         for line in &case.troubles {
             writeln!(f, "  trouble {line}")?;
         }
@@ -265,11 +247,12 @@ impl fmt::Display for Failure {
 /// The one command that repeats a run.
 pub fn command(family: Family, seed: u64, only: &Only) -> String {
     let mut command = "cargo run --profile release-fast -p sim --bin prove --".to_owned();
-    if family != Family::Chain {
+    if let Some(family) = family.subcommand() {
         command.push_str(" --family ");
-        command.push_str(family.name());
+        command.push_str(family);
     }
-    command.push_str(&format!(" --seed {seed}"));
+    command.push_str(" --seed ");
+    command.push_str(&seed.to_string());
     let list = |numbers: Vec<String>| if numbers.is_empty() { "none".to_owned() } else { numbers.join(",") };
     if let Some(faults) = &only.faults {
         command.push_str(" --faults ");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::kairos::{CONTROL_PLANE_LABELS, DEFAULT_BACKOFF_LIMIT};
 use jiff::Timestamp;
+use manager::family::Family;
 use nodes::kairos::Settings;
 use serde_json::{Value, json};
 
@@ -72,7 +73,7 @@ pub(crate) fn of(seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
         entries: 0,
         until: Duration::from_secs(60 * minutes),
         cluster_api: false,
-        nodes: true,
+        family: Family::Nodes,
         ..Scenario::default()
     };
     let mut draft = Draft { dice, minutes, nodes: Vec::new(), ops: Vec::new(), start: scenario.start };

@@ -8,9 +8,10 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use runtime::clock::{Clock, after};
+use manager::start::Manager;
 use tokio::sync::Notify;
 
-use super::process::{self, Manager};
+use super::process;
 use super::worlds::Case;
 use super::{Run, bound};
 use crate::Error;
@@ -74,7 +75,6 @@ async fn lived(seed: u64, case: &Case, plan: Plan, telling: bool) -> Run {
     let mut witness = match &case.nodes {
         None => Witness::new(terms),
         Some(nodes) => {
-            world.declared = Some(process::declared());
             world.begin_nodes(nodes.habits.clone());
             for (at, soon) in &nodes.moments {
                 world.at(*at, Due::OnNodes(soon.clone()));
@@ -134,7 +134,7 @@ impl Play<'_> {
             let until = ends.chain(begins).chain(next).fold(look, Timestamp::min);
             let ended = {
                 let running = self.processes.iter_mut().map(|(number, process)| {
-                    async move { (*number, process.manager.ended().await) }.boxed()
+                    async move { (*number, process.manager.ended().await.to_string()) }.boxed()
                 });
                 let running: Vec<_> = running.collect();
                 let any = async {

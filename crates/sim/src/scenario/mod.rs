@@ -41,6 +41,7 @@ mod wire;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use manager::family::Family;
 use serde_json::Value;
 
 pub use document::ReadError;
@@ -79,8 +80,8 @@ pub struct Scenario {
     pub events: Vec<(Timestamp, Box<str>, Happening)>,
     /// Whether Cluster API is installed.
     pub cluster_api: bool,
-    /// Whether Nodes are simulated, with their kubelets and all pods.
-    pub nodes: bool,
+    /// Whose controllers run.
+    pub family: Family,
     /// Most lines of the timeline.
     pub entries: usize,
     /// Watch this namespace only, as the flag `--namespace` does.
@@ -102,7 +103,7 @@ impl Default for Scenario {
             releases: Vec::new(),
             events: Vec::new(),
             cluster_api: true,
-            nodes: false,
+            family: Family::default(),
             entries: 100_000,
             namespace: None,
             dry_run: false,

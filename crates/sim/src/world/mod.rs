@@ -26,6 +26,7 @@ use api::batch::job;
 use api::capi::{cluster, cluster_class};
 use domain::object::{ObjectKey, ObjectRef};
 use jiff::{SignedDuration, Timestamp};
+use manager::family::Family;
 use runtime::clock::Clock;
 use runtime::rules::Declared;
 use serde_json::Value;
@@ -114,7 +115,7 @@ pub(crate) fn locked(world: &Shared) -> MutexGuard<'_, World> {
 impl World {
     /// The world of a scenario, before anything happens in it.
     pub(crate) fn new(scenario: &Scenario, clock: Clock, wake: Arc<Notify>) -> Self {
-        let mut catalogue = Catalogue::new(scenario.cluster_api, scenario.nodes);
+        let mut catalogue = Catalogue::new(scenario.cluster_api, scenario.family == Family::Nodes);
         for object in scenario.all_objects() {
             let (group, version, kind) = crate::scenario::kind_of(object);
             // Of a group that is known, objects may be in an older version; it is served in the one that is known.
@@ -130,10 +131,12 @@ impl World {
             builds: Builds::new(scenario.build),
             releases: Releases::default(),
             nodes: Nodes::default(),
-            has_nodes: scenario.nodes,
+            has_nodes: scenario.family == Family::Nodes,
             rules: Vec::new(),
             declared: Some(Declared::new(
-                manager::rooms::rules().into_iter().chain(manager::rooms::opt_in_rules()),
+                manager::rooms::rules(scenario.family)
+                    .into_iter()
+                    .chain(manager::rooms::opt_in_rules(scenario.family)),
             )),
             events: BTreeSet::new(),
             events_end: VecDeque::new(),

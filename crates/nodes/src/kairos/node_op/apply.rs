@@ -52,6 +52,8 @@ pub enum Step {
         op: Meta,
         /// The nodes that get a place.
         approved: Vec<Box<str>>,
+        /// The others of which something is written.
+        changed: Vec<Box<str>>,
         /// When that was decided.
         at: Timestamp,
         /// The merge patch of its status.
@@ -170,8 +172,19 @@ impl fmt::Display for Step {
             Self::Hold { .. } => f.write_str("add the finalizer"),
             Self::LetGo { .. } => f.write_str("remove the finalizer"),
             Self::TryPod { .. } => f.write_str("try whether the pods are admitted"),
-            Self::Write { approved, .. } if approved.is_empty() => f.write_str("write down how far nodes are"),
-            Self::Write { approved, .. } => write!(f, "give a place to {}", approved.join(", ")),
+            Self::Write { approved, changed, .. } => match (&approved[..], &changed[..]) {
+                ([], []) => f.write_str("write down the state of nodes"),
+                ([], changed) => write!(f, "write down the state of {}", some(changed)),
+                (approved, []) => write!(f, "give a place to {}", some(approved)),
+                (approved, changed) => {
+                    write!(
+                        f,
+                        "write down the state of {}, and give a place to {}",
+                        some(changed),
+                        some(approved)
+                    )
+                }
+            },
             Self::Grant { kind, .. } => write!(f, "make the {kind} of reboot pods"),
             Self::ReadNode { node } => write!(f, "read Node {node}"),
             Self::ReadPods { node } => write!(f, "read the pods of {node}"),
@@ -190,6 +203,14 @@ impl fmt::Display for Step {
             Self::RemoveBinding { binding } => write!(f, "delete ClusterRoleBinding {}", binding.key.name),
         }
     }
+}
+
+/// Names of nodes, and how many more there are: a step stands on one line.
+fn some(names: &[Box<str>]) -> String {
+    const SHOWN: usize = 5;
+    let (shown, more) = names.split_at(names.len().min(SHOWN));
+    let shown = shown.join(", ");
+    if more.is_empty() { shown } else { format!("{shown} and {} more", more.len()) }
 }
 
 impl runtime::room::Step for Step {
@@ -218,7 +239,12 @@ pub enum Answer {
 const GRANTED: [Kind; 3] = [
     Kind { group: "", versions: &["v1"], kind: "ServiceAccount", plural: "serviceaccounts" },
     Kind { group: "rbac.authorization.k8s.io", versions: &["v1"], kind: "Role", plural: "roles" },
-    Kind { group: "rbac.authorization.k8s.io", versions: &["v1"], kind: "RoleBinding", plural: "rolebindings" },
+    Kind {
+        group: "rbac.authorization.k8s.io",
+        versions: &["v1"],
+        kind: "RoleBinding",
+        plural: "rolebindings",
+    },
 ];
 
 /// Makes the request of a step.

@@ -15,6 +15,7 @@ use runtime::clock::after;
 
 use super::apply::Step;
 use super::manifest::{self, GRANTS, Made};
+use super::memory::Binding;
 use super::observe::{Observed, Seen};
 use super::plan::{Act, Plan, Writes, plan};
 use super::{observe, status};
@@ -45,7 +46,8 @@ pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict<Step, Reaso
     }
     let planned = plan(observed, Writes::Done, now);
     let then = then(observed, &planned, now);
-    let at_rest = planned.nodes.values().all(|node| node.act.is_none() && node.standing != Standing::InFlight);
+    let at_rest =
+        planned.nodes.values().all(|node| node.act.is_none() && node.standing != Standing::InFlight);
     let verdict = Verdict { steps: Vec::new(), recheck: None, then };
     let verdict = wakes(observed, &planned, verdict, now);
     if planned.starts && op.cordon && !op.has_finalizer() {
@@ -64,6 +66,7 @@ pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict<Step, Reaso
         return verdict.step(Step::Write {
             op: op.meta.clone(),
             approved: planned.approved.clone(),
+            changed: planned.changed.clone(),
             at: now,
             patch,
         });
@@ -96,7 +99,8 @@ fn undo(observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
 fn farewell(observed: &Observed, verdict: Verdict<Step, Reason>) -> Verdict<Step, Reason> {
     let op = &observed.op;
     let claim = observe::owner(&op.meta);
-    let cordoned = |seen: &Seen| seen.facts.node.as_ref().is_some_and(|node| node.cordon.is_claimed_by(&claim));
+    let cordoned =
+        |seen: &Seen| seen.facts.node.as_ref().is_some_and(|node| node.cordon.is_claimed_by(&claim));
     if !op.has_finalizer() || observed.sentinel {
         return verdict;
     }
@@ -109,11 +113,11 @@ fn farewell(observed: &Observed, verdict: Verdict<Step, Reason>) -> Verdict<Step
     }
     let name = format!("{CLUSTER_ROLE_BINDING_PREFIX}{}", op.meta.key.name);
     match &observed.binding {
-        None => verdict.step(Step::ReadBinding { key: ObjectKey::new("", name) }),
-        Some(Some(binding)) if binding.is_of(&op.meta.key) => {
+        Binding::Unread => verdict.step(Step::ReadBinding { key: ObjectKey::new("", name) }),
+        Binding::Present(binding) if binding.is_of(&op.meta.key) => {
             verdict.step(Step::RemoveBinding { binding: binding.meta.clone() })
         }
-        Some(_) => verdict.step(Step::LetGo { op: op.meta.clone(), finalizers: op.finalizers.clone() }),
+        _ => verdict.step(Step::LetGo { op: op.meta.clone(), finalizers: op.finalizers.clone() }),
     }
 }
 
@@ -123,13 +127,19 @@ pub(super) fn has_ended(observed: &Observed, plan: &Plan, now: Timestamp) -> boo
     if op.status.finished_at.is_some() {
         return true;
     }
-    if op.malformed.is_some() || op.selector.is_err() || op.status.is_unreadable() || observed.hidden.is_some() {
+    if op.malformed.is_some()
+        || op.selector.is_err()
+        || op.status.is_unreadable()
+        || observed.hidden.is_some()
+    {
         return false;
     }
-    let over = plan.nodes.values().all(|node| {
-        matches!(node.standing, Standing::Done | Standing::Failed | Standing::Unwanted)
-    });
-    let none = observed.over.is_empty() && plan.nodes.values().all(|node| node.standing == Standing::Unwanted);
+    let over = plan
+        .nodes
+        .values()
+        .all(|node| matches!(node.standing, Standing::Done | Standing::Failed | Standing::Unwanted));
+    let none =
+        observed.over.is_empty() && plan.nodes.values().all(|node| node.standing == Standing::Unwanted);
     over && (!none || appears_until(observed) <= now)
 }
 
@@ -150,7 +160,10 @@ fn then(observed: &Observed, plan: &Plan, now: Timestamp) -> Then<Reason> {
         return match failed {
             None => Then::Done,
             Some((name, count)) => {
-                let message = format!("the operation has failed on {count} nodes, {name} among them");
+                let message = match count {
+                    1 => format!("the operation has failed on {name}"),
+                    _ => format!("the operation has failed on {count} nodes, {name} among them"),
+                };
                 let because = Because::new(Reason::NodeFailed, message).blocked_by(crate::node(&name));
                 Then::Failed(because.unblock("see status.nodeStatuses; start another operation for them"))
             }
@@ -160,7 +173,9 @@ fn then(observed: &Observed, plan: &Plan, now: Timestamp) -> Then<Reason> {
         && plan.starts
     {
         let because = Because::new(refused.reason, refused.message.clone()).not_before(refused.until);
-        return Then::Failed(because.unblock("let the namespace admit privileged pods, or correct the NodeOp"));
+        return Then::Failed(
+            because.unblock("let the namespace admit privileged pods, or correct the NodeOp"),
+        );
     }
     if let Some((name, count)) = &failed {
         let stopped = waiting.iter().any(|(_, because, _)| because.reason == Reason::StoppedAfterFailure);
@@ -168,7 +183,9 @@ fn then(observed: &Observed, plan: &Plan, now: Timestamp) -> Then<Reason> {
         let message = match (stopped, count) {
             (true, _) => format!("the operation has failed on {name}, and starts on no other node"),
             (false, 1) => format!("the operation has failed on {name}, and goes on with the others"),
-            (false, _) => format!("the operation has failed on {count} nodes, {name} among them, and goes on"),
+            (false, _) => {
+                format!("the operation has failed on {count} nodes, {name} among them, and goes on")
+            }
         };
         return Then::Failed(Because::new(reason, message).blocked_by(crate::node(name)));
     }
@@ -182,7 +199,8 @@ fn then(observed: &Observed, plan: &Plan, now: Timestamp) -> Then<Reason> {
     let most = waiting.into_iter().min_by_key(|(_, because, _)| needs(because));
     match most {
         None => Then::Wait(
-            Because::new(Reason::AwaitingNodes, "no node is selected yet").not_before(appears_until(observed)),
+            Because::new(Reason::AwaitingNodes, "no node is selected yet")
+                .not_before(appears_until(observed)),
         ),
         Some((name, because, _)) => {
             let message = format!("{name}: {}", because.message);

@@ -31,12 +31,7 @@ pub(super) fn entry(op: &NodeOpRow, seen: &Seen, planned: &Planned, now: Timesta
     Some(entry)
 }
 
-fn said(
-    op: &NodeOpRow,
-    seen: &Seen,
-    planned: &Planned,
-    before: Option<&NodeStatus>,
-) -> Option<NodeStatus> {
+fn said(op: &NodeOpRow, seen: &Seen, planned: &Planned, before: Option<&NodeStatus>) -> Option<NodeStatus> {
     let record = &planned.facts.record;
     match &record.end {
         Some(End::Done(Outcome::Stopped)) => return before.cloned(),
@@ -50,7 +45,8 @@ fn said(
         entry.job_name = job(seen, before);
         entry.message = Some(message.to_string().into());
         entry.reboot_status = Some(to_come.clone());
-        entry.pre_reboot_boot_id = record.ran.as_ref().map(|ran| ran.boot_id.clone()).filter(|id| !id.is_empty());
+        entry.pre_reboot_boot_id =
+            record.ran.as_ref().map(|ran| ran.boot_id.clone()).filter(|id| !id.is_empty());
         entry
     };
     if record.ran.is_some() {
@@ -70,12 +66,7 @@ fn said(
     before.filter(|_| record.approved.is_some()).cloned()
 }
 
-fn done(
-    op: &NodeOpRow,
-    seen: &Seen,
-    outcome: &Outcome,
-    before: Option<&NodeStatus>,
-) -> Option<NodeStatus> {
+fn done(op: &NodeOpRow, seen: &Seen, outcome: &Outcome, before: Option<&NodeStatus>) -> Option<NodeStatus> {
     let mut entry = NodeStatus::new(NodePhase::Completed);
     let (message, reboot) = match outcome {
         Outcome::Completed if op.reboot_on_success => {

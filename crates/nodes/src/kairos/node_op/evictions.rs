@@ -16,8 +16,9 @@ use crate::machine::Pods;
 
 /// How long what was read holds. Pods that leave are looked at again after that.
 pub(super) const FRESH: Duration = Duration::from_secs(5);
-/// When the API server is asked again to evict a pod that it refused to, where it does not say.
-const REFUSED: Duration = Duration::from_secs(5);
+/// How long a pod is left alone that the API server refused to evict, at least: the same request is not made more often than
+/// the engine lets a step be repeated.
+const REFUSED: Duration = Duration::from_secs(10);
 
 /// What was read of a node.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -59,7 +60,7 @@ impl Evictions {
     /// A pod must stay for now.
     pub(super) fn refused(&mut self, uid: &str, retry_after: Option<u32>, now: Timestamp) {
         self.asked(uid);
-        let pause = retry_after.map_or(REFUSED, |seconds| Duration::from_secs(seconds.into()));
+        let pause = retry_after.map_or(REFUSED, |seconds| Duration::from_secs(seconds.into()).max(REFUSED));
         self.refused.retain(|_, until| *until > now);
         self.refused.insert(uid.into(), after(now, pause));
     }
@@ -100,7 +101,8 @@ impl Evictions {
 
 /// A budget over pods of the node; nothing where it is over none of them.
 fn budget(row: &DisruptionBudgetRow, pods: &[NodePodRow]) -> Option<Budget> {
-    let over = |pod: &&NodePodRow| pod.meta.key.namespace == row.meta.key.namespace && row.selects(&pod.labels);
+    let over =
+        |pod: &&NodePodRow| pod.meta.key.namespace == row.meta.key.namespace && row.selects(&pod.labels);
     let pods: Vec<ObjectKey> = pods.iter().filter(over).map(|pod| pod.meta.key.clone()).collect();
     if pods.is_empty() {
         return None;

@@ -130,7 +130,8 @@ fn preflight(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Val
 fn reboot(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value) {
     let name = child(op, node, "reboot");
     let resources = op.reboot_resources.as_ref().map_or_else(little, |resources| resources.0.clone());
-    let field = |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let field =
+        |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
     let mut spec = pod(op, node);
     spec["restartPolicy"] = json!("OnFailure");
     spec["hostPID"] = json!(true);

@@ -33,9 +33,21 @@ pub struct Memory {
     /// Uid of the NodeOp whose reboot pods have their ServiceAccount, Role and RoleBinding.
     pub(super) access: Option<(Box<str>, usize)>,
     /// The original's binding.
-    pub(super) binding: Option<Option<RebootBindingRow>>,
+    pub(super) binding: Binding,
     /// By name.
     pub(super) nodes: BTreeMap<Box<str>, OfNode>,
+}
+
+/// The ClusterRoleBinding that the original made for the reboot pods of a NodeOp.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Binding {
+    /// It was not looked for.
+    #[default]
+    Unread,
+    /// There is none.
+    Absent,
+    /// It is there.
+    Present(RebootBindingRow),
 }
 
 /// What is kept of a node.
@@ -153,8 +165,8 @@ pub(super) fn learn(
         }
         Step::ReadBinding { .. } => {
             memory.binding = match outcome {
-                Ok(Answer::Binding(row)) => Some(Some(row)),
-                Err(Refusal::NotFound) => Some(None),
+                Ok(Answer::Binding(row)) => Binding::Present(row),
+                Err(Refusal::NotFound) => Binding::Absent,
                 _ => return outcome.is_ok(),
             };
             return true;
@@ -162,7 +174,7 @@ pub(super) fn learn(
         Step::RemoveBinding { .. } => {
             let gone = matches!(outcome, Ok(_) | Err(Refusal::NotFound));
             if gone {
-                memory.binding = Some(None);
+                memory.binding = Binding::Absent;
             }
             return gone;
         }

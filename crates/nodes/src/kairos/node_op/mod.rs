@@ -33,10 +33,10 @@ mod tests;
 mod wakes;
 mod words;
 
+use api::kairos::NODE_OP_LABEL;
 use api::kairos::node_job::{self, NodeJobRow};
 use api::kairos::node_op::{KIND, NodeOpRow, Reason};
 use api::kairos::operation_pod::{self, OperationPodRow};
-use api::kairos::NODE_OP_LABEL;
 use api::nodes::node::{self, NodeRow};
 use domain::object::Kind;
 use domain::verdict::Verdict;
@@ -55,7 +55,7 @@ use super::Settings;
 pub use self::apply::{Answer, Step};
 pub use self::evictions::{Evictions, Look};
 pub use self::manifest::Made;
-pub use self::memory::{Admitted, Memory, OfNode, Places, Trouble};
+pub use self::memory::{Admitted, Binding, Memory, OfNode, Places, Trouble};
 pub use self::objects::{JobSeen, Objects};
 pub use self::observe::{Observed, Seen};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use api::batch::pod::SUCCEEDED;
 use api::kairos::node_job::{NodeJobRow, Progress};
 use api::kairos::operation_pod::{FAILED, OperationPodRow, Role, Said};
-use api::batch::pod::SUCCEEDED;
 use domain::object::Meta;
 use jiff::Timestamp;
 use runtime::clock::after;
@@ -58,7 +58,10 @@ impl JobSeen {
 
     /// Whether its command may have begun: before that, deleting the Job undoes it.
     pub fn has_begun(&self) -> bool {
-        self.has_run || self.row.active > 0 || self.row.failed_pods > 0 || self.row.progress != Progress::Running
+        self.has_run
+            || self.row.active > 0
+            || self.row.failed_pods > 0
+            || self.row.progress != Progress::Running
     }
 }
 
@@ -84,10 +87,9 @@ impl Objects {
         let Some(job) = &self.job else { return Work::Absent };
         match &job.row.progress {
             Progress::Succeeded(_) => Work::Succeeded { boot_id: job.boot_id.clone() },
-            Progress::Failed(ended) => Work::Failed(said(&Said {
-                reason: ended.reason.clone(),
-                message: ended.message.clone(),
-            })),
+            Progress::Failed(ended) => {
+                Work::Failed(said(&Said { reason: ended.reason.clone(), message: ended.message.clone() }))
+            }
             Progress::Running if job.row.meta.deleting => Work::Leaving,
             Progress::Running => match (&job.row.malformed, &job.stuck, self.unmade(now)) {
                 (Some(error), _, _) => Work::Stuck(format!("its Job cannot be read: {error}").into()),

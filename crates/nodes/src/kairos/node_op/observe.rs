@@ -8,15 +8,14 @@ use api::kairos::node_job::{self, NodeJobRow};
 use api::kairos::node_op::{self, NodeOpRow};
 use api::kairos::node_status::NodeStatus;
 use api::kairos::operation_pod::{self, OperationPodRow};
-use api::kairos::reboot_binding::RebootBindingRow;
 use api::nodes::node::NodeRow;
 use domain::object::{Meta, ObjectKey, ObjectRef};
 use domain::verdict::Because;
 use jiff::Timestamp;
 use runtime::room::Recall;
-use runtime::store::{Availability, Snapshot};
+use runtime::store::{Availability, Snapshot, Table};
 
-use super::memory::{Admitted, Places, Trouble};
+use super::memory::{Admitted, Binding, Places, Trouble};
 use super::objects::{self, JobSeen, Objects};
 use super::{NodeOpRoom, policy, record};
 use crate::admit::{Candidate, Standing};
@@ -46,7 +45,7 @@ pub struct Observed {
     /// How many of the objects that give a reboot pod its rights are made.
     pub access: usize,
     /// The original's binding, once it was looked for.
-    pub binding: Option<Option<RebootBindingRow>>,
+    pub binding: Binding,
     /// A reboot pod of the original is not finished: it needs that binding.
     pub sentinel: bool,
     /// What the environment says.
@@ -54,6 +53,7 @@ pub struct Observed {
 }
 
 /// A node.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// What the engine is told; `record` is as written, or as an adoption makes it.
@@ -122,9 +122,8 @@ pub(super) fn observe(
         settings: settings.clone(),
     };
     let mut objects = on_nodes(snapshot, op);
-    observed.sentinel = objects
-        .values()
-        .any(|of| of.reboot.iter().any(|pod| pod.awaits_sentinel && !pod.is_finished()));
+    observed.sentinel =
+        objects.values().any(|of| of.reboot.iter().any(|pod| pod.awaits_sentinel && !pod.is_finished()));
     let busy = busy(snapshot, op);
     let claim = owner(&op.meta).to_string();
     let nodes = snapshot.table::<NodeRow>();
@@ -134,7 +133,7 @@ pub(super) fn observe(
     names.extend(objects.keys().cloned());
     let ended = op.status.finished_at.is_some() || op.meta.deleting;
     let selects = |node: &NodeRow| op.selector.as_ref().is_ok_and(|selector| selector.matches(&node.labels));
-    for node in nodes.into_iter().flat_map(|table| table.iter()) {
+    for node in nodes.into_iter().flat_map(Table::iter) {
         if (!ended && selects(node)) || node.cordoned_by.as_deref() == Some(&claim) {
             names.insert((&*node.meta.key.name).into());
         }
@@ -159,7 +158,8 @@ pub(super) fn observe(
         let mut adopted = false;
         if adopts {
             let acts = objects.job.as_ref().map(|job| job.row.leaves_sentinel);
-            let identity = node.map_or(("", ""), |node| (&*node.meta.uid, node.boot_id.as_deref().unwrap_or("")));
+            let identity =
+                node.map_or(("", ""), |node| (&*node.meta.uid, node.boot_id.as_deref().unwrap_or("")));
             if let Some(made) = record::adopted(entry, acts, identity, op.reboot_on_success) {
                 (record, adopted) = (made, true);
             }
@@ -168,7 +168,13 @@ pub(super) fn observe(
         let wanted = match (ended, node) {
             (true, _) | (_, None) => false,
             // What is wanted of others stays as it was while the selector cannot be read.
-            (false, Some(node)) => if op.selector.is_err() { has_begun } else { selects(node) },
+            (false, Some(node)) => {
+                if op.selector.is_err() {
+                    has_begun
+                } else {
+                    selects(node)
+                }
+            }
         };
         let facts = facts(op, &name, node, wanted, record, &objects, now);
         let facts = Facts {
@@ -223,7 +229,13 @@ pub(super) fn label(op: &NodeOpRow) -> String {
 }
 
 /// Whether nothing is to be done on the node any more, and how it counts for others.
-fn is_over(facts: &Facts, op: &NodeOpRow, settings: &Settings, adopted: bool, now: Timestamp) -> Option<Standing> {
+fn is_over(
+    facts: &Facts,
+    op: &NodeOpRow,
+    settings: &Settings,
+    adopted: bool,
+    now: Timestamp,
+) -> Option<Standing> {
     let written = op.status.node_records.contains_key(&facts.name);
     let end = facts.record.end.as_ref().filter(|_| !written && !adopted)?;
     let policy = policy::policy(op, settings);
@@ -278,14 +290,14 @@ fn described(snapshot: Snapshot<'_>, node: &NodeRow) -> Node {
 /// Whether the NodeOp that an annotation names is gone.
 fn is_dead(snapshot: Snapshot<'_>, owner: &CordonOwner) -> bool {
     let lives = snapshot.get::<NodeOpRow>(&owner.key).is_some_and(|op| op.meta.uid == owner.uid);
-    snapshot.table::<NodeOpRow>().is_some_and(runtime::store::Table::is_synced) && !lives
+    snapshot.table::<NodeOpRow>().is_some_and(Table::is_synced) && !lives
 }
 
 fn hidden(snapshot: Snapshot<'_>) -> Option<Box<str>> {
     let tables = [
-        snapshot.table::<NodeRow>().map(runtime::store::Table::availability),
-        snapshot.table::<NodeJobRow>().map(runtime::store::Table::availability),
-        snapshot.table::<OperationPodRow>().map(runtime::store::Table::availability),
+        snapshot.table::<NodeRow>().map(Table::availability),
+        snapshot.table::<NodeJobRow>().map(Table::availability),
+        snapshot.table::<OperationPodRow>().map(Table::availability),
     ];
     tables.into_iter().flatten().find_map(|availability| match availability {
         Availability::Forbidden(words) => Some(words.clone()),
@@ -324,7 +336,7 @@ fn on_nodes(snapshot: Snapshot<'_>, op: &NodeOpRow) -> BTreeMap<Box<str>, Object
 /// The nodes that other NodeOps are at work on.
 fn busy(snapshot: Snapshot<'_>, op: &NodeOpRow) -> BTreeMap<Box<str>, ObjectRef> {
     let mut busy = BTreeMap::new();
-    for other in snapshot.table::<NodeOpRow>().into_iter().flat_map(|table| table.iter()) {
+    for other in snapshot.table::<NodeOpRow>().into_iter().flat_map(Table::iter) {
         if other.meta.uid == op.meta.uid {
             continue;
         }

@@ -36,6 +36,8 @@ pub(super) struct Plan {
     pub(super) nodes: BTreeMap<Box<str>, Planned>,
     /// Nodes that get a place with the write.
     pub(super) approved: Vec<Box<str>>,
+    /// The others of which something is to be written down.
+    pub(super) changed: Vec<Box<str>>,
     /// Something is to be written down.
     pub(super) dirty: bool,
     /// A node waits for nothing but its approval: it may have one as soon as pods are admitted.
@@ -74,7 +76,13 @@ pub(super) enum Act {
 
 pub(super) fn plan(observed: &Observed, writes: Writes, now: Timestamp) -> Plan {
     let policy = policy::policy(&observed.op, &observed.settings);
-    let mut plan = Plan { nodes: BTreeMap::new(), approved: Vec::new(), dirty: false, starts: false };
+    let mut plan = Plan {
+        nodes: BTreeMap::new(),
+        approved: Vec::new(),
+        changed: Vec::new(),
+        dirty: false,
+        starts: false,
+    };
     for (name, seen) in &observed.nodes {
         plan.dirty |= seen.adopted;
         plan.nodes.insert(name.clone(), Planned::new(seen.facts.clone(), &policy, now));
@@ -98,6 +106,7 @@ pub(super) fn plan(observed: &Observed, writes: Writes, now: Timestamp) -> Plan 
             }
             while let Some(Act::Engine(action)) = &planned.act {
                 let Some(record) = written(action, &planned.facts) else { break };
+                plan.dirty |= !follows_from_objects(action, &planned.facts, &policy);
                 if matches!(action, Action::Approve) && seen.facts.record.approved.is_none() {
                     plan.approved.push(name.clone());
                 }
@@ -106,9 +115,15 @@ pub(super) fn plan(observed: &Observed, writes: Writes, now: Timestamp) -> Plan 
                 planned.look(&policy, seen, now);
             }
         }
-        plan.dirty |= changed;
         if !changed {
             break;
+        }
+    }
+    for (name, seen) in &observed.nodes {
+        let record = plan.nodes.get(name).map(|planned| &planned.facts.record);
+        let changes = seen.adopted || record != Some(&seen.facts.record);
+        if changes && !plan.approved.contains(name) {
+            plan.changed.push(name.clone());
         }
     }
     plan
@@ -149,7 +164,13 @@ impl Planned {
         self.standing = standing(&self.facts, policy, now);
         let Verdict { steps, then, recheck } = next(&self.facts, policy, now);
         (self.then, self.recheck) = (then, recheck);
-        self.act = self.act(steps.into_iter().next(), policy, seen);
+        self.act = self.act(steps.first().cloned(), policy, seen);
+        if self.act.is_none() && matches!(steps.first(), Some(Action::Mark(Mark::Started))) {
+            // What it waits for meanwhile, as if that had been noted.
+            let mut facts = self.facts.clone();
+            facts.record.started = true;
+            Verdict { then: self.then, recheck: self.recheck, .. } = next(&facts, policy, now);
+        }
         if let Some(Work::Running) = Some(&self.facts.work)
             && let Some(due) = seen.objects.unmade(now)
         {
@@ -192,7 +213,8 @@ impl Planned {
     /// Whether the record is to be kept: an end that has left nothing is told by the entry alone.
     pub(super) fn keeps_record(&self) -> bool {
         self.facts.record != Record::default()
-            && !(self.facts.record.end.is_some() && matches!(self.standing, Standing::Done | Standing::Failed))
+            && !(self.facts.record.end.is_some()
+                && matches!(self.standing, Standing::Done | Standing::Failed))
     }
 }
 
@@ -220,6 +242,13 @@ fn written(action: &Action, facts: &Facts) -> Option<Record> {
         _ => return None,
     }
     Some(record)
+}
+
+/// Whether what is to be written can still be seen by whoever comes next, and is followed by an end without a reboot: then it is
+/// written together with that end.
+fn follows_from_objects(action: &Action, facts: &Facts, policy: &Policy) -> bool {
+    let ended = matches!(facts.work, Work::Succeeded { .. }) && policy.reboot.is_none();
+    ended && matches!(action, Action::Mark(Mark::Started | Mark::Ran(_)))
 }
 
 /// Whether a node has failed.

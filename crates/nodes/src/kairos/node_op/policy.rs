@@ -21,9 +21,7 @@ pub(super) fn policy(op: &NodeOpRow, settings: &Settings) -> Policy {
         cordon: op.cordon,
         drain: op.drain.map(|drain| drains(drain, op, settings)),
         work: true,
-        reboot: op
-            .reboot_on_success
-            .then_some(Reboots { arm: true, deadline: settings.reboot_timeout }),
+        reboot: op.reboot_on_success.then_some(Reboots { arm: true, deadline: settings.reboot_timeout }),
         ready: false,
         pause: Duration::ZERO,
         uncordon_on_failure: op.uncordon_on_failure,

@@ -83,11 +83,8 @@ pub(super) fn adopted(
     reboots: bool,
 ) -> Option<Record> {
     let (uid, boot_id) = node;
-    let of = |started| Record {
-        approved: Some(Approval { node_uid: uid.into() }),
-        started,
-        ..Record::default()
-    };
+    let of =
+        |started| Record { approved: Some(Approval { node_uid: uid.into() }), started, ..Record::default() };
     let told = entry.and_then(|entry| entry.pre_reboot_boot_id.clone());
     let by_itself = || told.clone().unwrap_or_else(|| boot_id.into());
     match (entry.map(|entry| (&entry.phase, entry.job())), job) {

@@ -35,9 +35,8 @@ pub(super) fn records(observed: &Observed, after: &Plan, now: Timestamp) -> Opti
     let mut status = standing(observed, after, now);
     // What an Event tells of is written by the report; until then the record tells it.
     for (name, planned) in &after.nodes {
-        let failed = |entries: &NodeStatuses| {
-            entries.get(name).is_some_and(|entry| entry.phase == NodePhase::Failed)
-        };
+        let failed =
+            |entries: &NodeStatuses| entries.get(name).is_some_and(|entry| entry.phase == NodePhase::Failed);
         if !failed(&status.node_statuses) || failed(&before.node_statuses) {
             continue;
         }
@@ -206,7 +205,11 @@ fn why(observed: &Observed, name: &str, planned: &Planned) -> Option<Because<Rea
     }
 }
 
-fn listed(before: &Status, waiting: Vec<(Box<str>, Because<Reason>, bool)>, now: Timestamp) -> Vec<WaitingNode> {
+fn listed(
+    before: &Status,
+    waiting: Vec<(Box<str>, Because<Reason>, bool)>,
+    now: Timestamp,
+) -> Vec<WaitingNode> {
     let known: BTreeMap<&str, &Waiting> =
         before.waiting_nodes.iter().map(|node| (&*node.name, &node.waiting)).collect();
     let listed = waiting.into_iter().filter(|(_, _, shown)| *shown).take(MOST_WAITING_NODES);

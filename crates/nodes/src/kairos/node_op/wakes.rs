@@ -4,8 +4,8 @@ use api::kairos::node_job::NodeJobRow;
 use api::kairos::node_op::NodeOpRow;
 use api::kairos::operation_pod::{OperationPodRow, Role};
 use api::nodes::node::NodeRow;
-use domain::object::{ObjectKey, Row};
-use runtime::store::Snapshot;
+use domain::object::{ObjectKey, ResourceVersion, Row};
+use runtime::store::{Snapshot, Table};
 
 /// Another NodeOp: those that have not ended may wait for a node of it.
 pub(super) fn of_others(
@@ -18,7 +18,7 @@ pub(super) fn of_others(
     if before.is_some() && after.is_some() && at_work(after) >= at_work(before) {
         return Vec::new();
     }
-    let others = snapshot.table::<NodeOpRow>().into_iter().flat_map(|table| table.iter());
+    let others = snapshot.table::<NodeOpRow>().into_iter().flat_map(Table::iter);
     others
         .filter(|op| op.meta.key != *key && op.status.finished_at.is_none())
         .map(|op| op.meta.key.clone())
@@ -44,12 +44,14 @@ pub(super) fn of_node(
         let status = &op.status;
         let on = status.node_records.contains_key(&*key.name);
         let over = status.finished_at.is_some() && !op.meta.deleting;
-        on || (!over && (status.node_statuses.contains_key(&*key.name) || selects(op, before) || selects(op, after)))
-            || [before, after].iter().flatten().any(|node| {
-                node.cordon_owner().is_some_and(|owner| owner.uid == op.meta.uid)
-            })
+        on || (!over
+            && (status.node_statuses.contains_key(&*key.name) || selects(op, before) || selects(op, after)))
+            || [before, after]
+                .iter()
+                .flatten()
+                .any(|node| node.cordon_owner().is_some_and(|owner| owner.uid == op.meta.uid))
     };
-    let ops = snapshot.table::<NodeOpRow>().into_iter().flat_map(|table| table.iter());
+    let ops = snapshot.table::<NodeOpRow>().into_iter().flat_map(Table::iter);
     ops.filter(concerns).map(|op| op.meta.key.clone()).collect()
 }
 
@@ -57,7 +59,7 @@ pub(super) fn of_node(
 fn is_same(before: &NodeRow, after: &NodeRow) -> bool {
     let plain = |node: &NodeRow| {
         let mut node = node.clone();
-        node.meta.resource_version = Default::default();
+        node.meta.resource_version = ResourceVersion::default();
         node.meta.digest = 0;
         node
     };

@@ -20,20 +20,20 @@ pub(crate) use self::fault::{Fault, Why, words};
 use self::rules::Rule;
 
 macro_rules! crd {
-    ($name:literal) => {
-        include_str!(concat!("../../../../../config/crd/bases/", $name, ".yaml"))
+    ($folder:literal, $name:literal) => {
+        include_str!(concat!("../../../../../config/", $folder, "/bases/", $name, ".yaml"))
     };
 }
 
 const CRDS: [&str; 8] = [
-    crd!("kubernetesupgraded.dimitrikoshkin.com_debianrepositorysources"),
-    crd!("kubernetesupgraded.dimitrikoshkin.com_machineimagetemplates"),
-    crd!("kubernetesupgraded.dimitrikoshkin.com_machineimagesyncers"),
-    crd!("kubernetesupgraded.dimitrikoshkin.com_machineimages"),
-    crd!("kubernetesupgraded.dimitrikoshkin.com_plans"),
-    crd!("kubernetesupgraded.dimitrikoshkin.com_clusterclassclusterupgraders"),
-    crd!("operator.kairos.io_nodeops"),
-    crd!("operator.kairos.io_nodeopupgrades"),
+    crd!("crd", "kubernetesupgraded.dimitrikoshkin.com_debianrepositorysources"),
+    crd!("crd", "kubernetesupgraded.dimitrikoshkin.com_machineimagetemplates"),
+    crd!("crd", "kubernetesupgraded.dimitrikoshkin.com_machineimagesyncers"),
+    crd!("crd", "kubernetesupgraded.dimitrikoshkin.com_machineimages"),
+    crd!("crd", "kubernetesupgraded.dimitrikoshkin.com_plans"),
+    crd!("crd", "kubernetesupgraded.dimitrikoshkin.com_clusterclassclusterupgraders"),
+    crd!("nodes/crd", "operator.kairos.io_nodeops"),
+    crd!("nodes/crd", "operator.kairos.io_nodeopupgrades"),
 ];
 
 static SCHEMAS: LazyLock<Result<BTreeMap<String, Schema>, String>> =

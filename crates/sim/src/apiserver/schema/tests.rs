@@ -62,7 +62,7 @@ fn what_the_original_operator_left_is_kept_as_it_is() {
 
 #[test]
 fn the_samples_of_node_operations_are_kept_as_they_are() {
-    assert_eq!(kept_as_they_are("../api/fixtures/kairos/samples"), 2);
+    assert_eq!(kept_as_they_are("../../config/samples"), 2);
 }
 
 /// How many node operations the files of a folder have; each fits its schema, and nothing of it is dropped.

@@ -13,6 +13,7 @@ const INVARIANT: &str = "no object of another owner is touched";
 fn allowed(kind: &str) -> Vec<String> {
     let annotation = |name: &str| format!("/metadata/annotations/{name}");
     match kind {
+        "NodeOpUpgrade" => vec!["/status".to_owned()],
         "NodeOp" => vec!["/status".to_owned(), "/metadata/finalizers".to_owned()],
         "Node" => vec!["/spec/unschedulable".to_owned(), annotation(CORDONED_BY_ANNOTATION)],
         "Pod" => vec![annotation(REBOOT_FROM_ANNOTATION)],
@@ -34,7 +35,9 @@ pub(super) fn check(write: &Write<'_>) -> Result<(), Broken> {
     match (write.before, write.after) {
         (None, Some(new)) => {
             let made = ["Job", "Pod", "ServiceAccount", "Role", "RoleBinding"];
-            holds(made.contains(kind) && is_of_an_op(new), INVARIANT, || named("made"))
+            let of_an_upgrade = *kind == "NodeOp" && controller(new).is_some_and(|(kind, ..)| kind == "NodeOpUpgrade");
+            let of_an_op = made.contains(kind) && is_of_an_op(new);
+            holds(of_an_op || of_an_upgrade, INVARIANT, || named("made"))
         }
         (Some(old), None) => {
             let bound = *kind == "ClusterRoleBinding" && key.name.starts_with("nodeop-reboot-");

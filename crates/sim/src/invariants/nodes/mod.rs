@@ -49,8 +49,8 @@ pub(crate) struct OfNodes {
     gone: BTreeSet<Box<str>>,
     /// When somebody but us last made a node schedulable.
     opened: BTreeMap<Box<str>, Timestamp>,
-    /// By how much clocks were set forward: what has a deadline may be over sooner by so much.
-    pub(super) set_forward: Duration,
+    /// By how much clocks were set: a deadline that one process has written may be over so much sooner for another.
+    pub(super) apart: Duration,
 }
 
 impl OfNodes {
@@ -64,7 +64,7 @@ impl OfNodes {
             foreign: BTreeSet::new(),
             gone: BTreeSet::new(),
             opened: BTreeMap::new(),
-            set_forward: Duration::ZERO,
+            apart: Duration::ZERO,
         }
     }
 
@@ -144,7 +144,7 @@ impl OfNodes {
     /// Whether a node counts as failed for a NodeOp: then its place is free, whatever is left there.
     fn has_failed(&self, op: &str, node: &str, now: Timestamp) -> bool {
         let on = (op.into(), node.into());
-        let timeout = self.given.reboot_timeout.saturating_sub(self.set_forward + Duration::from_secs(10));
+        let timeout = self.given.reboot_timeout.saturating_sub(self.apart + Duration::from_secs(10));
         let late = |at: &Timestamp| runtime::clock::after(*at, timeout) <= now;
         self.failed.contains(&on) || self.asked.get(&on).is_some_and(late)
     }

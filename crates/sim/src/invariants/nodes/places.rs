@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use api::kairos::{CONTROL_PLANE_LABELS, REBOOT_FROM_ANNOTATION, REBOOT_LABEL};
+use api::kairos::node_op;
 use domain::object::ObjectKey;
 use jiff::Timestamp;
 
@@ -31,6 +32,10 @@ pub(super) fn check(seen: &OfNodes, world: &World, write: &Write<'_>, alone: boo
             let names: Vec<&str> = nodes.iter().map(AsRef::as_ref).collect();
             format!("{} of {}, which lets {limit}", names.join(" and "), op["metadata"]["name"])
         })?;
+        // What is left of a NodeOp that is gone goes in a moment, and nobody waits for that.
+        if world.by_uid(node_op::KIND.group, node_op::KIND.kind, uid).is_none() {
+            continue;
+        }
         let both = nodes.iter().find(|node| all.contains(*node));
         holds(both.is_none(), ONE_OPERATION, || format!("two NodeOps are at work on {}", both.map_or("", |it| it)))?;
         all.extend(nodes.iter().cloned());

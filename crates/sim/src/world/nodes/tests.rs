@@ -7,6 +7,7 @@ use domain::object::ObjectKey;
 use http::Request;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
+use manager::family::Family;
 use runtime::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -48,7 +49,7 @@ fn pod(name: &str, on: &str, policy: &str, labels: &Value) -> Value {
 
 fn world(objects: &[Value]) -> Shared {
     let scenario =
-        Scenario { objects: objects.to_vec(), cluster_api: false, nodes: true, ..Scenario::default() };
+        Scenario { objects: objects.to_vec(), cluster_api: false, family: Family::Nodes, ..Scenario::default() };
     let mut world = World::new(&scenario, Clock::simulated(scenario.start, 1), Arc::new(Notify::new()));
     world.declared = None;
     world.load(objects);

@@ -84,7 +84,9 @@ fn a_job_that_fails_keeps_the_cordon_and_the_finalizer() {
 
 #[test]
 fn a_drain_names_the_pod_and_the_budget_that_block_it() {
-    let mut world = world("command: [upgrade], cordon: true, drainOptions: {enabled: true}, nodeSelector: {matchLabels: {here: 'yes'}}");
+    let mut world = world(
+        "command: [upgrade], cordon: true, drainOptions: {enabled: true}, nodeSelector: {matchLabels: {here: 'yes'}}",
+    );
     world.put("
 kind: Node
 metadata: {name: worker, labels: {here: 'yes'}}
@@ -104,9 +106,12 @@ status: {observedGeneration: 1, disruptionsAllowed: 0, currentHealthy: 1, desire
     let budget = ObjectKey::new("shop", "web");
     world.patch("PodDisruptionBudget", &budget, &json!({"status": {"disruptionsAllowed": 1}}));
     world.later(6);
-    world.refuses.push(("evict", runtime::answer::Refusal::Unavailable { message: "429".into(), retry_after: Some(7) }));
+    world.refuses.push((
+        "evict",
+        runtime::answer::Refusal::Unavailable { message: "429".into(), retry_after: Some(7) },
+    ));
     world.pass("op");
-    world.later(8);
+    world.later(11);
     world.pass("op");
     world.later(6);
     world.pass("op");
@@ -141,7 +146,10 @@ fn a_preflight_skips_a_node_without_touching_it() {
     world.pod("op-preflight", &ended);
     world.later(6);
     world.pass("op");
-    assert_eq!(world.entry("op", "node-2"), "Completed | Skipped by preflight: node is already at v3\n | not-requested");
+    assert_eq!(
+        world.entry("op", "node-2"),
+        "Completed | Skipped by preflight: node is already at v3\n | not-requested"
+    );
     assert_eq!(world.entry("op", "node-1"), "Preflight | Preflight in progress | -");
     world.pod("op-preflight", &json!({"phase": "Failed", "reason": "DeadlineExceeded", "containerStatuses": [{"state": {"running": {"startedAt": "2026-11-21T10:00:00Z"}}}]}));
     world.later(6);

@@ -3,12 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use api::kairos::node_job::NodeJobRow;
 use api::kairos::node_op::NodeOpRow;
-use api::kairos::operation_pod::OperationPodRow;
 use api::kairos::reboot_binding::RebootBindingRow;
-use api::nodes::node::NodeRow;
-use domain::object::{ObjectKey, Row};
+use domain::object::ObjectKey;
 use domain::verdict::{Reason as _, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use runtime::answer::Refusal;
@@ -32,6 +29,10 @@ pub(super) struct World {
     pub(super) taken: Vec<String>,
     /// Words of a step that is refused, and how.
     pub(super) refuses: Vec<(&'static str, Refusal)>,
+    /// After how many more steps the process ends, and whether the last one is not made.
+    pub(super) killed_at: Option<(usize, bool)>,
+    /// Of the steps that were taken, those that a test has counted.
+    pub(super) counted: usize,
     version: u64,
 }
 
@@ -58,6 +59,8 @@ impl World {
             now: testkit::at(60),
             taken: Vec::new(),
             refuses: Vec::new(),
+            killed_at: None,
+            counted: 0,
             version: 100,
         };
         world.put(yaml);
@@ -85,7 +88,7 @@ impl World {
     /// Looks once at a NodeOp.
     pub(super) fn look(&mut self, op: &str) -> (Observed, Verdict<Step, Reason>) {
         let store = self.store();
-        let row = store.snapshot().get::<NodeOpRow>(&ObjectKey::new("ns", op)).cloned().unwrap();
+        let row = store.snapshot().get::<NodeOpRow>(&key(op)).cloned().unwrap();
         let recall = Recall { memory: &mut self.memory, shared: &mut self.places };
         let observed = self.room.observe(store.snapshot(), &row, recall, self.now);
         let verdict = self.room.decide(&observed, self.now);
@@ -101,14 +104,14 @@ impl World {
 
     fn until_rest(&mut self, op: &str) -> String {
         for _ in 0..500 {
-            if !self.objects.contains_key(&("NodeOp".to_owned(), ObjectKey::new("ns", op))) {
+            if !self.objects.contains_key(&("NodeOp".to_owned(), key(op))) {
                 return "gone".to_owned();
             }
             let (observed, verdict) = self.look(op);
             let Some(step) = verdict.steps.first().cloned() else {
                 let Report { status, notes } = self.room.report(&observed, &verdict, self.now);
                 if let Some(status) = status {
-                    self.patch("NodeOp", &ObjectKey::new("ns", op), &json!({"status": status}));
+                    self.patch("NodeOp", &key(op), &json!({"status": status}));
                 }
                 for note in notes {
                     self.taken.push(format!("event {}: {}", note.reason, note.message));
@@ -120,6 +123,18 @@ impl World {
                 );
             };
             self.taken.push(step.to_string());
+            match &mut self.killed_at {
+                Some((0, fails)) => {
+                    if !*fails {
+                        // Nobody hears of the answer.
+                        let _ = self.apply(&step);
+                    }
+                    self.killed_at = None;
+                    return "killed".to_owned();
+                }
+                Some((left, _)) => *left -= 1,
+                None => {}
+            }
             let refused = self.refuses.iter().position(|(words, _)| step.to_string().contains(words));
             let outcome = match refused {
                 Some(at) => Err(self.refuses.remove(at).1),
@@ -153,15 +168,16 @@ impl World {
             }
             Step::LetGo { op, .. } => {
                 self.patch("NodeOp", &op.key, &json!({"metadata": {"finalizers": null}}));
-                let gone = self.object("NodeOp", "ns", &op.key.name)["metadata"]["deletionTimestamp"].is_string();
+                let gone = self.objects[&("NodeOp".to_owned(), op.key.clone())]["metadata"]["deletionTimestamp"].is_string();
                 if gone {
                     self.objects.remove(&("NodeOp".to_owned(), op.key.clone()));
                 }
             }
             Step::Write { op, patch, .. } => self.patch("NodeOp", &op.key, &json!({"status": patch})),
             Step::Create { body, .. } | Step::Grant { body, .. } => {
-                let yaml = body.to_string();
-                self.put(&yaml);
+                let mut made = body.clone();
+                made["metadata"]["creationTimestamp"] = json!(self.now.to_string());
+                self.put(&made.to_string());
             }
             Step::Cordon { node, claim } => self.patch(
                 "Node",
@@ -228,7 +244,8 @@ impl World {
     /// The Job of a node ends.
     pub(super) fn job_ends(&mut self, prefix: &str, condition: &str) {
         let key = self.the("Job", prefix);
-        let condition = json!([{"type": condition, "status": "True", "reason": "Because", "message": "it is so"}]);
+        let condition =
+            json!([{"type": condition, "status": "True", "reason": "Because", "message": "it is so"}]);
         self.patch("Job", &key, &json!({"status": {"conditions": condition}}));
     }
 
@@ -240,12 +257,13 @@ impl World {
 
     pub(super) fn node(&mut self, name: &str, boot_id: &str, ready: bool) {
         let ready = if ready { "True" } else { "Unknown" };
-        let status = json!({"nodeInfo": {"bootID": boot_id}, "conditions": [{"type": "Ready", "status": ready}]});
+        let status =
+            json!({"nodeInfo": {"bootID": boot_id}, "conditions": [{"type": "Ready", "status": ready}]});
         self.patch("Node", &ObjectKey::new("", name), &json!({"status": status}));
     }
 
     pub(super) fn status(&self, op: &str) -> &Value {
-        &self.object("NodeOp", "ns", op)["status"]
+        &self.objects[&("NodeOp".to_owned(), key(op))]["status"]
     }
 
     /// The entry of a node, on one line.
@@ -258,15 +276,13 @@ impl World {
     pub(super) fn is_cordoned(&self, node: &str) -> bool {
         self.object("Node", "", node)["spec"]["unschedulable"] == true
     }
-
-    /// The row of an object, as the store has it.
-    pub(super) fn row<R: Row>(&self, key: &ObjectKey) -> Option<R> {
-        self.store().snapshot().get::<R>(key).cloned()
-    }
 }
 
-/// Row types that the tests name.
-pub(super) type Rows = (NodeJobRow, OperationPodRow, NodeRow);
+/// A NodeOp by its name in `ns`, or as `namespace/name`.
+fn key(op: &str) -> ObjectKey {
+    let (namespace, name) = op.split_once('/').unwrap_or(("ns", op));
+    ObjectKey::new(namespace, name)
+}
 
 fn id(object: &Value) -> Id {
     let meta = &object["metadata"];
