@@ -266,7 +266,10 @@ impl Catalogue {
 
 /// Whether the server itself has a group.
 pub(crate) fn is_built_in(group: &str) -> bool {
-    matches!(group, "" | "batch" | "apps" | "policy" | "events.k8s.io" | "admissionregistration.k8s.io" | RBAC)
+    matches!(
+        group,
+        "" | "batch" | "apps" | "policy" | "events.k8s.io" | "admissionregistration.k8s.io" | RBAC
+    )
 }
 
 /// The plural that kubebuilder gives to a kind.

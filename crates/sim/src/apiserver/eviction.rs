@@ -50,7 +50,8 @@ impl World {
             self.ask_budgets(key, pod)?;
         }
         self.delete(EVICTION, id, key, deletion)?;
-        let done = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+        let done =
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
         Ok(done.to_string().into())
     }
 

@@ -263,8 +263,7 @@ fn create(
 }
 
 /// The options of a delete that are simulated.
-const DELETE_OPTIONS: [&str; 5] =
-    ["apiVersion", "kind", "propagationPolicy", "preconditions", GRACE_PERIOD];
+const DELETE_OPTIONS: [&str; 5] = ["apiVersion", "kind", "propagationPolicy", "preconditions", GRACE_PERIOD];
 /// One that pods alone have here.
 const GRACE_PERIOD: &str = "gracePeriodSeconds";
 

@@ -79,7 +79,11 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
         faults: arguments.faults.clone().map(|Numbers(numbers)| numbers),
         troubles: arguments.troubles.clone().map(|Numbers(numbers)| numbers),
     };
-    let run = if arguments.trace { trace(arguments.family, seed, &only) } else { run(arguments.family, seed, &only) };
+    let run = if arguments.trace {
+        trace(arguments.family, seed, &only)
+    } else {
+        run(arguments.family, seed, &only)
+    };
     if arguments.trace {
         print(&format!("{}\n", run.timeline));
     }

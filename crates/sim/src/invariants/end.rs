@@ -123,7 +123,9 @@ impl Asked {
         }
         let last = if nodes::is_draining(world) { self.last } else { self.last.max(self.drains) };
         let rests = now.duration_since(last) >= quiet;
-        rests.then(|| nodes.map_or_else(|| is_true(world), |(nodes, alone)| nodes::is_true(nodes, world, alone)))
+        rests.then(|| {
+            nodes.map_or_else(|| is_true(world), |(nodes, alone)| nodes::is_true(nodes, world, alone))
+        })
     }
 
     fn most(&self) -> String {

@@ -22,8 +22,14 @@ const SHOP: &str = "shop";
 
 /// As kairos-operator v0.1.3 leaves an upgrade of three nodes.
 const UPSTREAM: [(&str, &str); 2] = [
-    ("second-node-reboots", include_str!("../../../api/fixtures/kairos/upstream-v0.1.3/second-node-reboots.yaml")),
-    ("between-two-nodes", include_str!("../../../api/fixtures/kairos/upstream-v0.1.3/between-two-nodes.yaml")),
+    (
+        "second-node-reboots",
+        include_str!("../../../api/fixtures/kairos/upstream-v0.1.3/second-node-reboots.yaml"),
+    ),
+    (
+        "between-two-nodes",
+        include_str!("../../../api/fixtures/kairos/upstream-v0.1.3/between-two-nodes.yaml"),
+    ),
 ];
 /// When they were left: 2026-08-10T09:13:00Z.
 const LEFT_AT: i64 = 1_786_353_180;

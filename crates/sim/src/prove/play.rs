@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use runtime::clock::{Clock, after};
 use manager::start::Manager;
+use runtime::clock::{Clock, after};
 use tokio::sync::Notify;
 
 use super::process;

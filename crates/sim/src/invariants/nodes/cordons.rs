@@ -18,9 +18,14 @@ pub(super) fn check(seen: &OfNodes, write: &Write<'_>) -> Result<(), Broken> {
     holds(!undone || (!foreign && claim(before).is_some()), FOREIGN, || words("was made schedulable"))?;
     let taken = is_cordoned(before) && claim(after).is_some() && claim(before) != claim(after);
     holds(!taken, FOREIGN, || words("is claimed now"))?;
-    holds(claim(before).is_none() || claim(after).is_none() || claim(before) == claim(after) || is_dead(seen, before), FOREIGN, || {
-        words("its claim was taken from another NodeOp")
-    })
+    holds(
+        claim(before).is_none()
+            || claim(after).is_none()
+            || claim(before) == claim(after)
+            || is_dead(seen, before),
+        FOREIGN,
+        || words("its claim was taken from another NodeOp"),
+    )
 }
 
 /// Whether the NodeOp that claims a cordon is gone, or about to be.

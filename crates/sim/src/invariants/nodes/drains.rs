@@ -45,7 +45,10 @@ fn leaves(world: &World, write: &Write<'_>, before: &Value, after: Option<&Value
         // Pods that have become unhealthy by themselves a moment ago are not counted yet.
         let counted = budget["status"]["currentHealthy"].as_i64().unwrap_or(0);
         holds(healthy >= desired || !known || counted > healthy + 1, BUDGET, || {
-            format!("Pod {} was evicted, and of budget {} {healthy} pods are left of {desired}", write.key, key.name)
+            format!(
+                "Pod {} was evicted, and of budget {} {healthy} pods are left of {desired}",
+                write.key, key.name
+            )
         })?;
     }
     Ok(())
@@ -77,7 +80,8 @@ fn runs(seen: &OfNodes, world: &World, write: &Write<'_>, job: &Value) -> Result
 fn must_leave(pod: &Value, spec: &Value) -> bool {
     let owner = controller(pod).map(|(kind, ..)| kind);
     let labels = &pod["metadata"]["labels"];
-    let part = labels.get(PREFLIGHT_LABEL).is_some() || labels.get(NODE_OP_LABEL).is_some() || is_of_operation(pod);
+    let part =
+        labels.get(PREFLIGHT_LABEL).is_some() || labels.get(NODE_OP_LABEL).is_some() || is_of_operation(pod);
     let mirror = !pod["metadata"]["annotations"][MIRROR_ANNOTATION].is_null();
     let stays = owner == Some("DaemonSet") || (owner.is_none() && spec["drainOptions"]["force"] != true);
     !has_ended(pod) && !part && !mirror && !stays

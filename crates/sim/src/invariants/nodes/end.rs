@@ -34,10 +34,13 @@ pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World, alone: bool)
         let op = ops.iter().find(|(_, op)| uid(op) == of).map(|(_, op)| *op);
         let stays = op.is_some_and(|op| keeps(seen, world, op, &key.name, now));
         // Of two processes without a lease one may take the Job of the other for lost.
-        let lost = |op: &Value| !alone && text(&op["status"]["nodeStatuses"][&*key.name], "/phase") == "Failed";
+        let lost =
+            |op: &Value| !alone && text(&op["status"]["nodeStatuses"][&*key.name], "/phase") == "Failed";
         let stays = stays || op.is_some_and(lost);
         let works = op.is_some_and(|op| text(op, "/status/finishedAt").is_empty());
-        holds(works || is_cordoned(node), LEFT, || format!("{} is claimed by {of}, and takes pods", key.name))?;
+        holds(works || is_cordoned(node), LEFT, || {
+            format!("{} is claimed by {of}, and takes pods", key.name)
+        })?;
         holds(stays || works, LEFT, || {
             let entry = op.map(|op| &op["status"]["nodeStatuses"][&*key.name]);
             format!("{} has the cordon of {of}: {}", key.name, entry.unwrap_or(&Value::Null))
@@ -88,7 +91,8 @@ fn has_ended(seen: &OfNodes, world: &World, op: &Value) -> Result<(), String> {
         match text(entry, "/phase") {
             // What was done on a node that has gone nobody asks.
             "Completed" if has_job && !seen.gone.contains(&**node) => {
-                let done = done.ok_or_else(|| format!("{node} is said to be done, and no command has succeeded"))?;
+                let done =
+                    done.ok_or_else(|| format!("{node} is said to be done, and no command has succeeded"))?;
                 let machine = world.nodes.machines.get(&**node).filter(|it| it.uid == done.node_uid);
                 let same = machine.is_some_and(|machine| machine.boot_id == done.boot_id);
                 let begun = op["metadata"]["creationTimestamp"] == seen_from_the_start(op);
@@ -124,7 +128,8 @@ fn waits(world: &World, op: &Value) -> Result<(), String> {
     let mut nodes = world.catalogue.of_kind("", "Node").into_iter().flat_map(|id| world.objects.all(id));
     let down = nodes.any(|(_, node)| !is_ready(node));
     let id = world.catalogue.of_kind(node_op::KIND.group, node_op::KIND.kind);
-    let others = || id.into_iter().flat_map(|id| world.objects.all(id)).filter(|(_, other)| uid(other) != uid(op));
+    let others =
+        || id.into_iter().flat_map(|id| world.objects.all(id)).filter(|(_, other)| uid(other) != uid(op));
     let another = others().any(|(_, other)| text(other, "/status/finishedAt").is_empty());
     let drains = op["spec"]["drainOptions"]["enabled"] == true && op["spec"]["cordon"] == true;
     let justified = |reason: &str| match reason {

@@ -35,7 +35,8 @@ pub(super) fn check(write: &Write<'_>) -> Result<(), Broken> {
     match (write.before, write.after) {
         (None, Some(new)) => {
             let made = ["Job", "Pod", "ServiceAccount", "Role", "RoleBinding"];
-            let of_an_upgrade = *kind == "NodeOp" && controller(new).is_some_and(|(kind, ..)| kind == "NodeOpUpgrade");
+            let of_an_upgrade =
+                *kind == "NodeOp" && controller(new).is_some_and(|(kind, ..)| kind == "NodeOpUpgrade");
             let of_an_op = made.contains(kind) && is_of_an_op(new);
             holds(of_an_op || of_an_upgrade, INVARIANT, || named("made"))
         }
@@ -60,7 +61,9 @@ pub(super) fn check(write: &Write<'_>) -> Result<(), Broken> {
                 let map = path == "/metadata/annotations" && allowed.iter().any(|it| it.starts_with(&path));
                 let counted = ["/metadata/resourceVersion", "/metadata/generation"].contains(&path.as_str());
                 let deletion = path.starts_with("/metadata/deletion") && is_of_an_op(new);
-                holds(own || map || counted || deletion, INVARIANT, || format!("{} at {path}", named("changed")))?;
+                holds(own || map || counted || deletion, INVARIANT, || {
+                    format!("{} at {path}", named("changed"))
+                })?;
             }
             finalizers(write, old, new)
         }

@@ -11,8 +11,8 @@ mod runs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use api::kairos::{CORDONED_BY_ANNOTATION, NODE_LABEL, NODE_OP_LABEL, REBOOT_FROM_ANNOTATION, REBOOT_LABEL};
 use api::kairos::node_op;
+use api::kairos::{CORDONED_BY_ANNOTATION, NODE_LABEL, NODE_OP_LABEL, REBOOT_FROM_ANNOTATION, REBOOT_LABEL};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -74,7 +74,8 @@ impl OfNodes {
             self.ops.extend(world.objects.all(id).map(|(_, op)| (uid(op).into(), op.clone())));
         }
         if let Some(id) = world.catalogue.of_kind("", "Node") {
-            let cordoned = world.objects.all(id).filter(|(_, node)| is_cordoned(node) && claim(node).is_none());
+            let cordoned =
+                world.objects.all(id).filter(|(_, node)| is_cordoned(node) && claim(node).is_none());
             self.foreign.extend(cordoned.map(|(key, _)| Box::from(&*key.name)));
         }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use api::kairos::{CONTROL_PLANE_LABELS, REBOOT_FROM_ANNOTATION, REBOOT_LABEL};
 use api::kairos::node_op;
+use api::kairos::{CONTROL_PLANE_LABELS, REBOOT_FROM_ANNOTATION, REBOOT_LABEL};
 use domain::object::ObjectKey;
 use jiff::Timestamp;
 
@@ -37,7 +37,9 @@ pub(super) fn check(seen: &OfNodes, world: &World, write: &Write<'_>, alone: boo
             continue;
         }
         let both = nodes.iter().find(|node| all.contains(*node));
-        holds(both.is_none(), ONE_OPERATION, || format!("two NodeOps are at work on {}", both.map_or("", |it| it)))?;
+        holds(both.is_none(), ONE_OPERATION, || {
+            format!("two NodeOps are at work on {}", both.map_or("", |it| it))
+        })?;
         all.extend(nodes.iter().cloned());
         of_control_plane.extend(nodes.into_iter().filter(|name| is_control_plane(world, name)));
     }

@@ -24,7 +24,9 @@ pub(super) fn check(seen: &mut OfNodes, world: &World) -> Result<(), Broken> {
 fn of_run(run: &Run, before: &[Run]) -> Result<(), Broken> {
     let same = |it: &&Run| it.op == run.op && it.node_uid == run.node_uid;
     for other in before.iter().filter(same) {
-        holds(other.job == run.job, ONCE, || format!("two Jobs have run on {}: {} and {}", run.node, other.job, run.job))?;
+        holds(other.job == run.job, ONCE, || {
+            format!("two Jobs have run on {}: {} and {}", run.node, other.job, run.job)
+        })?;
         holds(other.outcome != Outcome::Succeeded, ONCE, || {
             format!("the command runs on {} again, where it has succeeded", run.node)
         })?;

@@ -10,7 +10,8 @@ use crate::world::World;
 
 /// A number of pods, or a part of so many, rounded up.
 fn amount(value: &Value, all: i64) -> i64 {
-    let percent = value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.parse::<i64>().ok());
+    let percent =
+        value.as_str().and_then(|text| text.strip_suffix('%')).and_then(|text| text.parse::<i64>().ok());
     percent.map_or_else(|| value.as_i64().unwrap_or(0), |percent| (all * percent + 99) / 100)
 }
 
@@ -39,7 +40,8 @@ impl World {
     pub(crate) fn counted(&self, key: &ObjectKey, budget: &Value) -> (i64, i64, i64) {
         let spec = &budget["spec"];
         let pods = self.pods_where(|pod| {
-            pod["metadata"]["namespace"] == *key.namespace && selects(&spec["selector"], &pod["metadata"]["labels"])
+            pod["metadata"]["namespace"] == *key.namespace
+                && selects(&spec["selector"], &pod["metadata"]["labels"])
         });
         let live: Vec<&Value> = pods.iter().map(|(_, pod)| pod).filter(|pod| !has_ended(pod)).collect();
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);

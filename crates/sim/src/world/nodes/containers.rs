@@ -64,14 +64,15 @@ pub(super) fn has_begun(pod: &Value) -> bool {
     let lists = ["initContainerStatuses", "containerStatuses"];
     let statuses = lists.into_iter().filter_map(|list| pod["status"][list].as_array()).flatten();
     statuses.into_iter().any(|of| {
-        !of["state"]["running"].is_null() || !of["state"]["terminated"].is_null() || !of["lastState"].is_null()
+        !of["state"]["running"].is_null()
+            || !of["state"]["terminated"].is_null()
+            || !of["lastState"].is_null()
     })
 }
 
 fn statuses(pod: &Value, list: &str, state: &Value, ready: bool) -> Value {
-    let each = names(pod, list).map(|name| {
-        json!({"name": name, "ready": ready, "restartCount": 0, "state": state})
-    });
+    let each =
+        names(pod, list).map(|name| json!({"name": name, "ready": ready, "restartCount": 0, "state": state}));
     each.collect()
 }
 

@@ -1,6 +1,8 @@
 //! A kubelet with the pods that are pinned to its node.
 
-use api::kairos::{REBOOT_DONE, REBOOT_FROM_ANNOTATION, REBOOT_STATE_ANNOTATION, SENTINEL_CONTAINER, SENTINEL_VOLUME};
+use api::kairos::{
+    REBOOT_DONE, REBOOT_FROM_ANNOTATION, REBOOT_STATE_ANNOTATION, SENTINEL_CONTAINER, SENTINEL_VOLUME,
+};
 use domain::object::ObjectKey;
 use serde_json::{Value, json};
 
@@ -132,7 +134,12 @@ impl World {
     }
 
     /// A pod whose process of a start still runs.
-    fn live(&self, key: &ObjectKey, of: &str, start: u64) -> Option<(crate::apiserver::catalogue::Id, Value, Running)> {
+    fn live(
+        &self,
+        key: &ObjectKey,
+        of: &str,
+        start: u64,
+    ) -> Option<(crate::apiserver::catalogue::Id, Value, Running)> {
         let running = self.nodes.running.get(of).filter(|running| running.start == start)?.clone();
         let (id, pod) = self.pod(key, of)?;
         Some((id, pod, running))
@@ -166,7 +173,9 @@ impl World {
             Role::Preflight => {
                 let said = self.nodes.habits.preflights.get(&running.node).copied().unwrap_or_default();
                 let message = match said {
-                    Checked::Fails => return self.set_status(KUBELET, id, key, containers::crashing(&pod, &now)),
+                    Checked::Fails => {
+                        return self.set_status(KUBELET, id, key, containers::crashing(&pod, &now));
+                    }
                     Checked::Passes => "",
                     Checked::Skips => "nothing to do",
                 };
@@ -208,7 +217,9 @@ impl World {
         }
         if !self.is_up(bound_to(&pod)) {
             // Its kubelet notices when it is back; a node that is gone takes its pods with it.
-            if self.nodes.machines.contains_key(bound_to(&pod)) && !self.nodes.habits.lost.contains(bound_to(&pod)) {
+            if self.nodes.machines.contains_key(bound_to(&pod))
+                && !self.nodes.habits.lost.contains(bound_to(&pod))
+            {
                 self.soon(10, Soon::Deadline(key.clone(), of.into()));
             }
             return;
@@ -248,7 +259,9 @@ impl World {
             let awaited = machine.sentinels.iter().find(|job| pod.to_string().contains(&format!("/{job}-")));
             let done = annotations[REBOOT_STATE_ANNOTATION] == REBOOT_DONE;
             // One that was found annotated at the beginning of the world is about to act.
-            let about_to = done && pod["status"]["containerStatuses"][0]["restartCount"] == 0 && start_is_first(self, of);
+            let about_to = done
+                && pod["status"]["containerStatuses"][0]["restartCount"] == 0
+                && start_is_first(self, of);
             (awaited.is_some() || about_to, done && !about_to)
         } else {
             match annotations[REBOOT_FROM_ANNOTATION].as_str() {

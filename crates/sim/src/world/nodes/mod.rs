@@ -284,12 +284,19 @@ impl World {
         if kind == node_op::KIND.kind {
             return Some(owner.into());
         }
-        let (_, job) = self.by_uid(job::KIND.group, job::KIND.kind, owner).filter(|_| kind == job::KIND.kind)?;
+        let (_, job) =
+            self.by_uid(job::KIND.group, job::KIND.kind, owner).filter(|_| kind == job::KIND.kind)?;
         controller(job).filter(|(kind, ..)| *kind == node_op::KIND.kind).map(|(_, _, uid)| uid.into())
     }
 
     /// An object was written.
-    pub(crate) fn nodes_changed(&mut self, kind: &str, key: &ObjectKey, before: Option<&Value>, after: &Value) {
+    pub(crate) fn nodes_changed(
+        &mut self,
+        kind: &str,
+        key: &ObjectKey,
+        before: Option<&Value>,
+        after: &Value,
+    ) {
         match kind {
             kind if kind == pod::KIND.kind => self.pod_changed(key, before, after),
             kind if kind == job::KIND.kind && before.is_none() => {
@@ -322,9 +329,12 @@ impl World {
     /// What is there at the start is found by everybody.
     pub(crate) fn begin_nodes(&mut self, habits: Habits) {
         self.nodes.habits = habits;
-        for (kind, group) in [(node::KIND.kind, ""), ("ReplicaSet", "apps"), (disruption_budget::KIND.kind, "policy")] {
+        for (kind, group) in
+            [(node::KIND.kind, ""), ("ReplicaSet", "apps"), (disruption_budget::KIND.kind, "policy")]
+        {
             let Some(id) = self.kind_id(group, kind) else { continue };
-            let all: Vec<_> = self.objects.all(id).map(|(key, object)| (key.clone(), object.clone())).collect();
+            let all: Vec<_> =
+                self.objects.all(id).map(|(key, object)| (key.clone(), object.clone())).collect();
             for (key, object) in all {
                 self.nodes_changed(kind, &key, None, &object);
             }

@@ -48,8 +48,12 @@ fn pod(name: &str, on: &str, policy: &str, labels: &Value) -> Value {
 }
 
 fn world(objects: &[Value]) -> Shared {
-    let scenario =
-        Scenario { objects: objects.to_vec(), cluster_api: false, family: Family::Nodes, ..Scenario::default() };
+    let scenario = Scenario {
+        objects: objects.to_vec(),
+        cluster_api: false,
+        family: Family::Nodes,
+        ..Scenario::default()
+    };
     let mut world = World::new(&scenario, Clock::simulated(scenario.start, 1), Arc::new(Notify::new()));
     world.declared = None;
     world.load(objects);
@@ -190,7 +194,8 @@ async fn a_reboot_ends_what_runs_and_changes_the_boot() {
 async fn a_job_makes_another_pod_for_one_that_has_failed() {
     let op = json!({"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp",
         "metadata": {"name": "op", "namespace": "shop", "uid": "op"}, "spec": {"command": ["true"]}});
-    let spec = json!({"nodeName": "n0", "restartPolicy": "Never", "containers": [{"name": "nodeop", "image": "a"}]});
+    let spec =
+        json!({"nodeName": "n0", "restartPolicy": "Never", "containers": [{"name": "nodeop", "image": "a"}]});
     let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "shop",
             "ownerReferences": [{"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp", "name": "op",
                 "uid": "op", "controller": true}]},

@@ -47,9 +47,10 @@ impl World {
     /// The node that takes pods and has the fewest.
     fn emptiest(&self) -> Option<Box<str>> {
         let id = self.kind_id("", node::KIND.kind)?;
-        let takes = self.objects.all(id).filter(|(_, node)| {
-            is_ready(node) && node["spec"]["unschedulable"] != true && !is_leaving(node)
-        });
+        let takes = self
+            .objects
+            .all(id)
+            .filter(|(_, node)| is_ready(node) && node["spec"]["unschedulable"] != true && !is_leaving(node));
         let on = |name: &str| self.pods_where(|pod| bound_to(pod) == name && !has_ended(pod)).len();
         takes.map(|(key, _)| Box::from(&*key.name)).min_by_key(|name: &Box<str>| on(name))
     }
