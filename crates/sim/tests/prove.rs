@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use sim::prove::{Kind, Only, faultless, killed_at, run, search};
+use sim::prove::{Family, Kind, Only, faultless, killed_at, run, search};
+
+const CHAIN: Family = Family::Chain;
 
 /// Seeds that are lived through each time.
 const SEEDS: u64 = 48;
 
 #[test]
 fn every_invariant_holds_at_a_fixed_set_of_seeds() {
-    let figures = search(1, SEEDS, 2, true, &|_| {});
+    let figures = search(CHAIN, 1, SEEDS, 2, true, &|_| {});
     assert!(figures.failed.is_empty(), "{:#?}", figures.failed);
     let happened: BTreeSet<Kind> = figures.faults.keys().copied().collect();
     assert_eq!(happened, BTreeSet::from(Kind::ALL), "every kind of fault is among them");
@@ -19,10 +21,10 @@ fn every_invariant_holds_at_a_fixed_set_of_seeds() {
 fn a_seed_is_one_run() {
     // The second competes for a lease.
     for seed in [20, ELECTED] {
-        let first = run(seed, &Only::default());
+        let first = run(CHAIN, seed, &Only::default());
         assert!(first.requests > 100 && !first.numbers.is_empty());
         for _ in 1..20 {
-            assert_eq!(run(seed, &Only::default()), first);
+            assert_eq!(run(CHAIN, seed, &Only::default()), first);
         }
     }
 }
@@ -33,12 +35,12 @@ const ELECTED: u64 = 4;
 #[test]
 fn it_may_be_killed_before_and_after_every_write() {
     let seed = SMALL;
-    let whole = faultless(seed);
+    let whole = faultless(CHAIN, seed);
     assert_eq!(whole.violation, None);
     assert!(whole.writes.len() > 20, "{:?}", whole.writes);
     for request in whole.writes {
         for done in [false, true] {
-            let run = killed_at(seed, request, done);
+            let run = killed_at(CHAIN, seed, request, done);
             assert_eq!(run.violation, None, "killed at request {request}, done: {done}");
             assert_eq!(run.processes, 2);
         }
@@ -69,6 +71,6 @@ const FOUND: &[(u64, &str)] = &[
 #[test]
 fn what_was_found_once_stays_found() {
     for (seed, what) in FOUND {
-        assert_eq!(run(*seed, &Only::default()).violation, None, "seed {seed}: {what}");
+        assert_eq!(run(CHAIN, *seed, &Only::default()).violation, None, "seed {seed}: {what}");
     }
 }

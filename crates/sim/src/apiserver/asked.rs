@@ -42,7 +42,8 @@ impl Query {
                     read.limit = Some(value.parse().map_err(|_| unknown())?).filter(|limit| *limit > 0);
                 }
                 ("list", "continue") => read.token = value,
-                ("list" | "watch", "labelSelector") => read.selector = Selector::parse(&value)?,
+                ("list" | "watch", "labelSelector") => read.selector.and(Selector::parse(&value)?),
+                ("list", "fieldSelector") => read.selector.by_field(&value)?,
                 // Whatever is there is as new as that.
                 ("list", "resourceVersion") if matches!(value.as_str(), "" | "0") => {}
                 ("list", "resourceVersionMatch") if value == "NotOlderThan" => {}

@@ -2,6 +2,8 @@
 
 use api::batch::{job, pod};
 use api::capi::{self, cluster, cluster_class};
+use api::kairos;
+use api::nodes::{disruption_budget, node};
 use api::upgrader;
 use domain::object::{Kind, api_version};
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ pub(crate) struct Resource {
     pub(crate) status: bool,
     /// Only because an object of the scenario has this kind: whoever runs such a thing grants the reading of it.
     pub(crate) foreign: bool,
+    /// Follows from other objects, and is never written by anyone.
+    pub(crate) made: bool,
 }
 
 impl Resource {
@@ -32,7 +36,7 @@ impl Resource {
 
     /// One of our kinds, whose schema is known.
     pub(crate) fn is_ours(&self) -> bool {
-        *self.group == *upgrader::GROUP && !self.foreign
+        (*self.group == *upgrader::GROUP || *self.group == *kairos::GROUP) && !self.foreign
     }
 
     /// Defined by a CRD; what is not is written in the server itself, and follows rules of its own.
@@ -40,15 +44,14 @@ impl Resource {
         self.foreign || !is_built_in(&self.group)
     }
 
-    /// Follows from other objects, and is never written by anyone.
-    pub(crate) fn is_made(&self) -> bool {
-        let made = MADE.iter().any(|(group, _, kind, ..)| *self.group == **group && *self.kind == **kind);
-        !self.foreign && (made || (self.group.is_empty() && *self.kind == *pod::KIND.kind))
+    /// Pods that are stored, which leave with grace.
+    pub(crate) fn is_pod(&self) -> bool {
+        self.group.is_empty() && *self.kind == *pod::KIND.kind && !self.foreign && !self.made
     }
 
     /// Whether its objects count the changes of their spec.
     pub(crate) fn has_generation(&self) -> bool {
-        !self.group.is_empty()
+        !self.group.is_empty() && *self.group != *RBAC
     }
 
     /// Whether its objects have a status from the beginning.
@@ -104,6 +107,20 @@ const MADE: [Line; 4] = [
     ("controlplane.cluster.x-k8s.io", "v1beta2", "KubeadmControlPlane", "kubeadmcontrolplanes", true),
 ];
 
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// What is there beside, where nodes are simulated: what a cluster has for its nodes and pods.
+const NODES: [Line; 8] = [
+    ("", "v1", node::KIND.kind, node::KIND.plural, false),
+    ("", "v1", "ServiceAccount", "serviceaccounts", true),
+    ("policy", "v1", disruption_budget::KIND.kind, disruption_budget::KIND.plural, true),
+    ("apps", "v1", "ReplicaSet", "replicasets", true),
+    ("apps", "v1", "DaemonSet", "daemonsets", true),
+    (RBAC, "v1", "Role", "roles", true),
+    (RBAC, "v1", "RoleBinding", "rolebindings", true),
+    (RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", false),
+];
+
 /// Kinds of others that lie in no namespace; of any other it is taken that they do.
 const CLUSTER_WIDE: [&str; 9] = [
     "ClusterRole",
@@ -118,8 +135,9 @@ const CLUSTER_WIDE: [&str; 9] = [
 ];
 
 impl Catalogue {
-    /// What a management cluster serves, with Cluster API or without.
-    pub(crate) fn new(cluster_api: bool) -> Self {
+    /// What a management cluster serves, with Cluster API or without. With `nodes` pods are objects like others; without,
+    /// they are what is read of Jobs.
+    pub(crate) fn new(cluster_api: bool, nodes: bool) -> Self {
         let known = |kind: Kind| Resource {
             group: kind.group.into(),
             version: kind.versions.first().copied().unwrap_or_default().into(),
@@ -128,6 +146,7 @@ impl Catalogue {
             namespaced: true,
             status: true,
             foreign: false,
+            made: kind == pod::KIND && !nodes,
         };
         let line = |(group, version, kind, plural, namespaced): Line| Resource {
             group: group.into(),
@@ -135,14 +154,19 @@ impl Catalogue {
             kind: kind.into(),
             plural: plural.into(),
             namespaced,
-            status: matches!(kind, "Namespace" | "Deployment" | "Service"),
+            status: matches!(kind, "Namespace" | "Deployment" | "Service" | "Node" | "PodDisruptionBudget"),
             foreign: false,
+            made: MADE.iter().any(|made| (made.0, made.2) == (group, kind)),
         };
         let mut all: Vec<Resource> = OWN.into_iter().chain([job::KIND, pod::KIND]).map(known).collect();
         all.extend(KUBERNETES.into_iter().map(line));
         if cluster_api {
             all.extend([cluster::KIND, cluster_class::KIND].map(known));
             all.extend(MADE.into_iter().map(line));
+        }
+        if nodes {
+            all.extend(kairos::KINDS.map(known));
+            all.extend(NODES.into_iter().map(line));
         }
         Self(all)
     }
@@ -160,6 +184,7 @@ impl Catalogue {
             namespaced: !CLUSTER_WIDE.contains(&kind),
             status: true,
             foreign: true,
+            made: false,
         });
         Id(self.0.len() - 1)
     }
@@ -241,7 +266,10 @@ impl Catalogue {
 
 /// Whether the server itself has a group.
 pub(crate) fn is_built_in(group: &str) -> bool {
-    matches!(group, "" | "batch" | "apps" | "events.k8s.io" | "admissionregistration.k8s.io")
+    matches!(
+        group,
+        "" | "batch" | "apps" | "policy" | "events.k8s.io" | "admissionregistration.k8s.io" | RBAC
+    )
 }
 
 /// The plural that kubebuilder gives to a kind.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use domain::object::ObjectKey;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::answer::{self, Refused};
@@ -21,7 +22,12 @@ pub(crate) struct Deletion {
     pub(crate) resource_version: Option<Box<str>>,
     /// Only asked about.
     pub(crate) dry_run: bool,
+    /// Seconds that a pod has, instead of its own.
+    pub(crate) grace: Option<i64>,
 }
+
+/// Seconds that a pod has to end, where it does not say.
+const GRACE: i64 = 30;
 
 impl World {
     /// Deletes an object, or asks its finalizers to.
@@ -53,6 +59,11 @@ impl World {
             }
         }
         self.refused_by_rule(actor, id, key)?;
+        if resource.is_pod()
+            && let Some(bytes) = self.leaves(actor, id, key, &entry.value, deletion)
+        {
+            return bytes;
+        }
         if has_finalizers(&entry.value) {
             if !meta["deletionTimestamp"].is_null() {
                 return Ok(entry.bytes.clone());
@@ -75,11 +86,42 @@ impl World {
         Ok(answer::deleted(group, plural, &key.name, &meta["uid"]))
     }
 
+    /// A pod that has time to end, if it has: its kubelet removes it then.
+    fn leaves(
+        &mut self,
+        actor: &str,
+        id: Id,
+        key: &ObjectKey,
+        pod: &Value,
+        deletion: &Deletion,
+    ) -> Option<Result<Bytes, Refused>> {
+        let (meta, phase) = (&pod["metadata"], &pod["status"]["phase"]);
+        let over = pod["spec"]["nodeName"].is_null() || *phase == "Succeeded" || *phase == "Failed";
+        let own = pod["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(GRACE);
+        let grace = if over { 0 } else { deletion.grace.unwrap_or(own).max(0) };
+        let sooner = meta["deletionGracePeriodSeconds"].as_i64().is_none_or(|before| grace < before);
+        if grace == 0 {
+            return None;
+        }
+        if !sooner {
+            return Some(self.bytes(id, key));
+        }
+        let mut value = pod.clone();
+        let by = self.now().checked_add(SignedDuration::from_secs(grace)).unwrap_or(Timestamp::MAX);
+        value["metadata"]["deletionTimestamp"] = json!(format!("{by:.0}"));
+        value["metadata"]["deletionGracePeriodSeconds"] = json!(grace);
+        if deletion.dry_run {
+            return Some(Ok(value.to_string().into()));
+        }
+        self.store(actor, id, key, value);
+        Some(self.bytes(id, key))
+    }
+
     /// Removes an object, and in a moment what it owns.
     pub(super) fn drop_object(&mut self, actor: &str, id: Id, key: &ObjectKey) {
         let Some(gone) = self.objects.remove(id, key) else { return };
         self.tell_change(actor, id, key, Some(&gone), None);
-        self.removed(id, key);
+        self.removed(id, key, &gone);
         if let Some(uid) = gone["metadata"]["uid"].as_str()
             && !self.objects.owned_by(uid).is_empty()
         {

@@ -5,6 +5,7 @@ pub(crate) mod answer;
 pub(crate) mod asked;
 pub(crate) mod catalogue;
 pub(crate) mod delete;
+pub(crate) mod eviction;
 pub(crate) mod leases;
 pub(crate) mod metadata;
 pub(crate) mod objects;

@@ -36,15 +36,18 @@ pub(crate) struct Scope {
 
 struct Watcher {
     number: u64,
-    /// Empty for all.
-    namespace: Box<str>,
+    scope: Scope,
     lines: UnboundedSender<Bytes>,
 }
 
+/// A change, as it is told.
 struct Past {
     version: u64,
     namespace: Box<str>,
     line: Bytes,
+    /// The object before and after it, for those who watch some objects only.
+    before: Option<Arc<Entry>>,
+    after: Option<Arc<Entry>>,
 }
 
 #[derive(Default)]
@@ -110,7 +113,7 @@ impl Objects {
         let before = self.tables.get_mut(id.0)?.objects.insert(key.clone(), Arc::new(Entry { value, bytes }));
         let type_ = if before.is_some() { "MODIFIED" } else { "ADDED" };
         self.own(id, key, before.as_ref().map(|entry| &entry.value));
-        self.tell(id, key, type_);
+        self.tell(id, key, type_, before.clone());
         before
     }
 
@@ -119,7 +122,8 @@ impl Objects {
         self.version += 1;
         let version = self.version;
         let table = self.tables.get_mut(id.0)?;
-        let mut value = Arc::unwrap_or_clone(table.objects.remove(key)?).value;
+        let entry = table.objects.remove(key)?;
+        let mut value = entry.value.clone();
         for uid in owners(&value) {
             if let Some(owned) = self.owned.get_mut(uid) {
                 owned.retain(|(of, owned)| (*of, owned) != (id, key));
@@ -130,7 +134,8 @@ impl Objects {
         }
         value["metadata"]["resourceVersion"] = Value::String(version.to_string());
         let line = line("DELETED", &Bytes::from(value.to_string()));
-        table.told(version, key, line);
+        let namespace = (&*key.namespace).into();
+        table.told(Past { version, namespace, line, before: Some(entry), after: None });
         Some(value)
     }
 
@@ -148,12 +153,13 @@ impl Objects {
         }
     }
 
-    fn tell(&mut self, id: Id, key: &ObjectKey, type_: &str) {
+    fn tell(&mut self, id: Id, key: &ObjectKey, type_: &str, before: Option<Arc<Entry>>) {
         let version = self.version;
         let Some(table) = self.tables.get_mut(id.0) else { return };
         let Some(entry) = table.objects.get(key) else { return };
         let line = line(type_, &entry.bytes);
-        table.told(version, key, line);
+        let (namespace, after) = ((&*key.namespace).into(), Some(entry.clone()));
+        table.told(Past { version, namespace, line, before, after });
     }
 
     /// A page of a list. The pages after the first are of the same time.
@@ -194,17 +200,17 @@ impl Objects {
     pub(crate) fn watch(
         &mut self,
         id: Id,
-        namespace: Box<str>,
+        scope: Scope,
         from: u64,
     ) -> Result<(UnboundedReceiver<Bytes>, u64), Refused> {
         self.watches += 1;
         let number = self.watches;
         let table = self.tables.get_mut(id.0).ok_or_else(Refused::not_served)?;
         let (lines, receiver) = unbounded();
-        let watcher = Watcher { number, namespace, lines };
+        let watcher = Watcher { number, scope, lines };
         if from == 0 {
             for (key, entry) in &table.objects {
-                if watcher.sees(&key.namespace) {
+                if watcher.sees(&key.namespace) && watcher.scope.selector.matches(&entry.value) {
                     watcher.send(line("ADDED", &entry.bytes));
                 }
             }
@@ -214,9 +220,7 @@ impl Objects {
             return Ok((receiver, number));
         }
         for past in table.past.iter().filter(|past| from > 0 && past.version > from) {
-            if watcher.sees(&past.namespace) {
-                watcher.send(past.line.clone());
-            }
+            watcher.hear(past);
         }
         table.watchers.push(watcher);
         Ok((receiver, number))
@@ -249,20 +253,42 @@ impl Objects {
 }
 
 impl Table {
-    fn told(&mut self, version: u64, key: &ObjectKey, line: Bytes) {
-        self.watchers.retain(|watcher| {
-            if watcher.sees(&key.namespace) { watcher.send(line.clone()) } else { !watcher.lines.is_closed() }
-        });
+    fn told(&mut self, change: Past) {
+        self.watchers.retain(|watcher| watcher.hear(&change));
         if self.past.len() == PAST {
             self.forgotten = self.past.pop_front().map_or(self.forgotten, |past| past.version);
         }
-        self.past.push_back(Past { version, namespace: (&*key.namespace).into(), line });
+        self.past.push_back(change);
     }
 }
 
 impl Watcher {
     fn sees(&self, namespace: &str) -> bool {
-        self.namespace.is_empty() || *self.namespace == *namespace
+        self.scope.namespace.is_empty() || *self.scope.namespace == *namespace
+    }
+
+    /// Is told a change, if it concerns what is watched. An object that begins or ceases to be selected comes and goes; one
+    /// that goes so is told as it was, under the version of the change. Whether anyone still listens.
+    fn hear(&self, change: &Past) -> bool {
+        if !self.sees(&change.namespace) {
+            return !self.lines.is_closed();
+        }
+        if self.scope.selector == Selector::default() {
+            return self.send(change.line.clone());
+        }
+        let selected = |entry: &Option<Arc<Entry>>| {
+            entry.as_ref().is_some_and(|entry| self.scope.selector.matches(&entry.value))
+        };
+        match (selected(&change.before), selected(&change.after), &change.before, &change.after) {
+            (false, true, _, Some(after)) => self.send(line("ADDED", &after.bytes)),
+            (true, false, Some(before), Some(_)) => {
+                let mut value = before.value.clone();
+                value["metadata"]["resourceVersion"] = Value::String(change.version.to_string());
+                self.send(line("DELETED", &Bytes::from(value.to_string())))
+            }
+            (false, false, ..) => !self.lines.is_closed(),
+            _ => self.send(change.line.clone()),
+        }
     }
 
     /// Whether anyone still listens.

@@ -1,4 +1,4 @@
-//! Label selectors, as far as they are sent: equality and existence.
+//! Selectors, as far as they are sent: equality and existence of labels, and the one field by which pods are selected.
 
 use serde_json::Value;
 
@@ -12,7 +12,11 @@ enum Term {
     Differs(String, String),
     Exists(String),
     Absent(String),
+    NodeName(String),
 }
+
+/// The field of a pod.
+const NODE_NAME: &str = "spec.nodeName=";
 
 impl Selector {
     /// Reads it; set notation is not supported, and named.
@@ -36,6 +40,27 @@ impl Selector {
         Ok(Self(terms))
     }
 
+    /// Adds a field selector; one that is not supported is named.
+    pub(crate) fn by_field(&mut self, text: &str) -> Result<(), String> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let node = text.strip_prefix(NODE_NAME).filter(|node| !node.contains([',', '=']));
+        let node = node.ok_or_else(|| format!("field selector {text:?}"))?;
+        self.0.push(Term::NodeName(node.to_owned()));
+        Ok(())
+    }
+
+    /// Adds what another one asks for.
+    pub(crate) fn and(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether it asks for what pods alone have.
+    pub(crate) fn is_of_pods(&self) -> bool {
+        self.0.iter().any(|term| matches!(term, Term::NodeName(_)))
+    }
+
     /// Whether an object is selected.
     pub(crate) fn matches(&self, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
@@ -44,6 +69,7 @@ impl Selector {
             Term::Differs(key, value) => labels[key] != **value,
             Term::Exists(key) => labels.get(key).is_some(),
             Term::Absent(key) => labels.get(key).is_none(),
+            Term::NodeName(name) => object["spec"]["nodeName"] == **name,
         })
     }
 }

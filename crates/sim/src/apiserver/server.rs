@@ -19,6 +19,7 @@ use super::answer::Refused;
 use super::asked::{Path, Query, discover, nothing_at, place};
 use super::catalogue::Resource;
 use super::delete::Deletion;
+use super::eviction;
 use super::leases;
 use super::metadata;
 use super::objects::Scope;
@@ -133,18 +134,29 @@ fn done(
 ) -> Outcome {
     let actor = query.manager.strip_prefix(MANAGER).unwrap_or(&query.manager);
     match (wish.verb, &place.name, place.subresource) {
+        ("list", ..) if query.selector.is_of_pods() && !resource.is_pod() => {
+            Err(format!("a field selector on {}", resource.plural))
+        }
         ("watch", None, None) => watch(world, place, resource, query),
+        ("create", Some(name), Some("eviction")) if resource.is_pod() => {
+            let Ok(body) = serde_json::from_slice(body) else {
+                return Err("a body that is no JSON".to_owned());
+            };
+            let eviction = delete_options(resource, &eviction::options(&body)?)?;
+            let key = ObjectKey::new(place.namespace.clone(), name.clone());
+            Ok(world.evict(place.id, &key, &eviction).map(Answer::Created))
+        }
         ("list", None, None) if *resource.kind != *EVENT => Ok(list(world, place, resource, query)),
         ("get", Some(name), None | Some("status")) if *resource.kind != *EVENT => {
             Ok(get(world, place, resource, name))
         }
-        ("create", None, None) if !resource.is_made() => {
+        ("create", None, None) if !resource.made => {
             let Ok(body) = serde_json::from_slice(body) else {
                 return Err("a body that is no JSON".to_owned());
             };
             Ok(create(world, actor, place, resource, query, body))
         }
-        ("patch", Some(name), None | Some("status")) if !resource.is_made() && *resource.kind != *EVENT => {
+        ("patch", Some(name), None | Some("status")) if !resource.made && *resource.kind != *EVENT => {
             let type_ = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
             let how = match (type_, serde_json::from_slice(body)) {
                 (Some("application/merge-patch+json"), Ok(body)) => Patch::Merge(body),
@@ -162,7 +174,7 @@ fn done(
                 None => get(world, place, resource, name),
             }))
         }
-        ("delete", Some(name), None) if !resource.is_made() && *resource.kind != *EVENT => {
+        ("delete", Some(name), None) if !resource.made && *resource.kind != *EVENT => {
             let mut deletion = deletion(resource, body)?;
             deletion.dry_run = query.dry_run;
             let key = ObjectKey::new(place.namespace.clone(), name.clone());
@@ -174,11 +186,14 @@ fn done(
 
 /// Opens a watch.
 fn watch(world: &mut World, place: &Path<'_>, resource: &Resource, query: &Query) -> Outcome {
-    if query.selector != Selector::default() || resource.is_made() || *resource.kind == *EVENT {
+    // With a selector nobody watches but those who watch Jobs and pods of many owners.
+    let selected = query.selector != Selector::default() && resource.is_custom();
+    if selected || resource.made || *resource.kind == *EVENT {
         return Err(format!("watching {} like this", resource.plural));
     }
     let from = query.version.unwrap_or(0);
-    let (lines, number) = match world.objects.watch(place.id, place.namespace.clone(), from) {
+    let scope = Scope { namespace: place.namespace.clone(), selector: query.selector.clone() };
+    let (lines, number) = match world.objects.watch(place.id, scope, from) {
         Ok(watch) => watch,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -248,7 +263,9 @@ fn create(
 }
 
 /// The options of a delete that are simulated.
-const DELETE_OPTIONS: [&str; 4] = ["apiVersion", "kind", "propagationPolicy", "preconditions"];
+const DELETE_OPTIONS: [&str; 5] = ["apiVersion", "kind", "propagationPolicy", "preconditions", GRACE_PERIOD];
+/// One that pods alone have here.
+const GRACE_PERIOD: &str = "gracePeriodSeconds";
 
 /// What a delete asks for; or what of it is not simulated.
 fn deletion(resource: &Resource, body: &Bytes) -> Result<Deletion, String> {
@@ -257,6 +274,11 @@ fn deletion(resource: &Resource, body: &Bytes) -> Result<Deletion, String> {
     } else {
         serde_json::from_slice(body).map_err(|_| "a body that is no JSON".to_owned())?
     };
+    delete_options(resource, &options)
+}
+
+/// The same, read.
+pub(super) fn delete_options(resource: &Resource, options: &Value) -> Result<Deletion, String> {
     let text = |field: &str| options["preconditions"][field].as_str().map(Box::from);
     match options["propagationPolicy"].as_str() {
         // The default of batch/v1 is to orphan, which nobody expects.
@@ -270,5 +292,9 @@ fn deletion(resource: &Resource, body: &Bytes) -> Result<Deletion, String> {
     if let Some(unknown) = unknown.into_iter().find(|name| !DELETE_OPTIONS.contains(&name.as_str())) {
         return Err(format!("the option {unknown} of a delete"));
     }
-    Ok(Deletion { uid: text("uid"), resource_version: text("resourceVersion"), dry_run: false })
+    if !resource.is_pod() && !options[GRACE_PERIOD].is_null() {
+        return Err(format!("the option {GRACE_PERIOD} of a delete"));
+    }
+    let grace = options[GRACE_PERIOD].as_i64();
+    Ok(Deletion { uid: text("uid"), resource_version: text("resourceVersion"), dry_run: false, grace })
 }

@@ -67,7 +67,7 @@ impl World {
         body["apiVersion"] = json!(resource.api_version());
         body["kind"] = json!(resource.kind);
         if resource.status
-            && resource.kind.as_ref() != "Pod"
+            && !resource.made
             && let Value::Object(fields) = &mut body
         {
             fields.remove("status");
@@ -98,6 +98,9 @@ impl World {
         }
         if resource.writes_empty_status() {
             body["status"] = json!({});
+        }
+        if resource.is_pod() {
+            body["status"] = json!({"phase": "Pending"});
         }
         Ok((key, body))
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
-use sim::prove::{Figures, Only, command, run, search, shortened, trace};
+use sim::prove::{Family, Figures, Only, command, run, search, shortened, trace};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,6 +17,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "prove")]
 struct Arguments {
+    /// Which controllers: chain or nodes.
+    #[arg(long, default_value = "chain", value_parser = family)]
+    family: Family,
     /// How many seeds are lived through.
     #[arg(long, default_value_t = 1_000)]
     runs: u64,
@@ -41,6 +44,14 @@ struct Arguments {
     /// How many threads; as many as there are processors where absent.
     #[arg(long)]
     threads: Option<usize>,
+}
+
+fn family(text: &str) -> Result<Family, String> {
+    match text {
+        "chain" => Ok(Family::Chain),
+        "nodes" => Ok(Family::Nodes),
+        _ => Err("there are chain and nodes".to_owned()),
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -68,7 +79,11 @@ fn one(seed: u64, arguments: &Arguments) -> ExitCode {
         faults: arguments.faults.clone().map(|Numbers(numbers)| numbers),
         troubles: arguments.troubles.clone().map(|Numbers(numbers)| numbers),
     };
-    let run = if arguments.trace { trace(seed, &only) } else { run(seed, &only) };
+    let run = if arguments.trace {
+        trace(arguments.family, seed, &only)
+    } else {
+        run(arguments.family, seed, &only)
+    };
     if arguments.trace {
         print(&format!("{}\n", run.timeline));
     }
@@ -90,7 +105,7 @@ fn many(arguments: &Arguments) -> ExitCode {
     let threads = arguments.threads.unwrap_or(processors);
     let (runs, from) = (arguments.runs, arguments.from);
     let progress = std::io::stderr().is_terminal();
-    let figures = search(from, runs, threads, arguments.keep_going, &|done| {
+    let figures = search(arguments.family, from, runs, threads, arguments.keep_going, &|done| {
         if progress && (done % 50 == 0 || done == runs) {
             let each = per_second(done, begun.elapsed());
             // Whoever has closed the terminal does not read it.
@@ -111,9 +126,9 @@ fn many(arguments: &Arguments) -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    let whole = command(seed, &Only::default());
+    let whole = command(arguments.family, seed, &Only::default());
     print(&format!("\nSeed {seed} fails; all of it: {whole}\nLeaving out what it does not need …\n\n"));
-    print(&shortened(seed).to_string());
+    print(&shortened(arguments.family, seed).to_string());
     ExitCode::FAILURE
 }
 

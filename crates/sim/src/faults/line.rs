@@ -144,7 +144,7 @@ impl Line {
                 let by = if fault.other == 0 { by } else { -by };
                 self.clock.set(by);
                 if let Some(witness) = &mut locked(&self.world).witness {
-                    witness.asked.clock_was_set(by);
+                    witness.clock_was_set(by);
                 }
                 Way::Open(None)
             }

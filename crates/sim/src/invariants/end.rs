@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::cluster::value;
 use super::fields::upgraders;
+use super::nodes::{self, OfNodes};
 use super::{Broken, holds, text};
 use crate::world::World;
 
@@ -24,6 +25,8 @@ const TRUE: &str = "every object says what is true";
 const QUIET: SignedDuration = SignedDuration::from_mins(70);
 /// The same where a Cluster is stalled, which is told when no machine has moved for an hour.
 const QUIET_STALLED: SignedDuration = SignedDuration::from_hours(2);
+/// The same for nodes: longer than any deadline of theirs.
+const QUIET_NODES: SignedDuration = SignedDuration::from_mins(40);
 /// How long it may take until then.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(16);
 
@@ -35,6 +38,8 @@ const AT_ONCE: u64 = 5_000;
 pub(crate) struct Asked {
     until: Timestamp,
     last: Timestamp,
+    /// When pods were last looked at of nodes that are drained.
+    drains: Timestamp,
     counts: BTreeMap<String, u64>,
     /// The last few, for whoever wants to know who gives no rest.
     lately: Vec<(Timestamp, String)>,
@@ -49,6 +54,7 @@ impl Asked {
         Self {
             until,
             last: until,
+            drains: until,
             counts: BTreeMap::new(),
             lately: Vec::new(),
             instant: until,
@@ -71,6 +77,11 @@ impl Asked {
         if now < self.until || polled {
             return;
         }
+        // Nobody watches the pods of a node that is drained: while a budget is in the way they are looked at.
+        if verb == "list" && matches!(resource, "pods" | "poddisruptionbudgets") {
+            self.drains = now;
+            return;
+        }
         self.last = now;
         *self.counts.entry(format!("{verb} {resource}")).or_default() += 1;
         if self.lately.len() == 12 {
@@ -90,9 +101,18 @@ impl Asked {
     }
 
     /// Whether a run is over: nobody has asked for anything for long, or for too long somebody has.
-    pub(crate) fn is_over(&self, world: &World, bound: u64) -> Option<Result<(), Broken>> {
+    pub(super) fn is_over(
+        &self,
+        world: &World,
+        bound: u64,
+        nodes: Option<(&OfNodes, bool)>,
+    ) -> Option<Result<(), Broken>> {
         let now = world.now();
-        let quiet = if world.clusters.stalled.is_empty() { QUIET } else { QUIET_STALLED } + self.set_back;
+        let quiet = match nodes {
+            Some(_) => QUIET_NODES,
+            None if world.clusters.stalled.is_empty() => QUIET,
+            None => QUIET_STALLED,
+        } + self.set_back;
         if self.count() > bound {
             return Some(holds(false, BOUNDED, || {
                 format!("more than {bound} requests after the last fault: {}", self.most())
@@ -101,7 +121,11 @@ impl Asked {
         if now.duration_since(self.until) > PATIENCE {
             return Some(holds(false, CONVERGES, || format!("the last requests were {}", self.latest())));
         }
-        (now.duration_since(self.last) >= quiet).then(|| is_true(world))
+        let last = if nodes::is_draining(world) { self.last } else { self.last.max(self.drains) };
+        let rests = now.duration_since(last) >= quiet;
+        rests.then(|| {
+            nodes.map_or_else(|| is_true(world), |(nodes, alone)| nodes::is_true(nodes, world, alone))
+        })
     }
 
     fn most(&self) -> String {

@@ -8,11 +8,12 @@ mod fields;
 mod images;
 mod lease;
 mod needless;
+pub(crate) mod nodes;
 mod paths;
 mod places;
 
 use domain::object::ObjectKey;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::world::World;
@@ -68,6 +69,8 @@ pub(crate) struct Witness {
     images: images::Images,
     places: places::Places,
     lease: lease::Lease,
+    /// Where the controllers of nodes are at work instead.
+    nodes: Option<nodes::OfNodes>,
     pub(crate) asked: end::Asked,
 }
 
@@ -79,17 +82,48 @@ impl Witness {
             images: images::Images::default(),
             places: places::Places::default(),
             lease: lease::Lease::default(),
+            nodes: None,
             asked: end::Asked::new(terms.until),
         }
     }
 
+    /// The witness of the controllers of nodes.
+    pub(crate) fn of_nodes(terms: Terms, given: nodes::Given) -> Self {
+        Self { nodes: Some(nodes::OfNodes::new(given)), ..Self::new(terms) }
+    }
+
     /// Takes note of the objects that are there at the start.
     pub(crate) fn begin(&mut self, world: &World) {
-        self.images.begin(world);
+        match &mut self.nodes {
+            Some(nodes) => nodes.begin(world),
+            None => self.images.begin(world),
+        }
+    }
+
+    /// Somebody has set a clock.
+    pub(crate) fn clock_was_set(&mut self, by: SignedDuration) {
+        self.asked.clock_was_set(by);
+        if let Some(nodes) = &mut self.nodes {
+            nodes.apart += by.unsigned_abs();
+        }
+    }
+
+    /// Whether a run is over, and how it stands then.
+    pub(crate) fn is_over(&self, world: &World, bound: u64) -> Option<Result<(), Broken>> {
+        let nodes = self.nodes.as_ref().map(|nodes| (nodes, self.terms.alone));
+        self.asked.is_over(world, bound, nodes)
     }
 
     /// A write was accepted; `world` is as it is after it.
     pub(crate) fn saw(&mut self, world: &World, write: &Write<'_>) {
+        if let Some(mut nodes) = self.nodes.take() {
+            let found = self
+                .lease_check(write)
+                .and_then(|()| nodes.saw(world, write, self.terms.alone))
+                .and_then(|()| needless::no_bug(write));
+            self.nodes = Some(nodes);
+            return self.found(write.at, found);
+        }
         let found = self
             .lease_check(write)
             .and_then(|()| fields::check(world, write))
@@ -102,6 +136,9 @@ impl Witness {
     /// A write was asked for, of which nothing but a webhook can be in the way any more: what must not be set must not be
     /// asked for either, or the one who refuses it would hide it.
     pub(crate) fn heard(&mut self, world: &World, write: &Write<'_>) {
+        if self.nodes.is_some() {
+            return;
+        }
         let found = cluster::check(world, write, &self.images);
         self.found(write.at, found);
     }

@@ -196,7 +196,7 @@ async fn what_has_no_end_in_one_instant_ends_the_run() {
 async fn converging_is_bounded_and_ends() {
     let world = world().await;
     let over = |asked: &end::Asked, bound| {
-        asked.is_over(&world, bound).map(|found| found.err().map(|it| it.invariant))
+        asked.is_over(&world, bound, None).map(|found| found.err().map(|it| it.invariant))
     };
     let mut asked = end::Asked::new(world.now());
     for _ in 0..3 {

@@ -1,7 +1,9 @@
 //! Searches for histories in which an invariant does not hold: the real managers, in worlds and under faults of a seed.
 
 mod hands;
+mod node_worlds;
 mod play;
+mod process;
 mod shorten;
 mod worlds;
 
@@ -16,7 +18,16 @@ pub use crate::faults::Kind;
 use crate::faults::{Fault, Plan};
 pub use crate::invariants::Violation;
 use crate::timeline::Timeline;
+pub use manager::family::Family;
 use worlds::Case;
+
+/// The world of a seed, and what happens in it.
+fn world(family: Family, seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
+    match family {
+        Family::Chain => worlds::of(seed, only),
+        Family::Nodes => node_worlds::of(seed, only),
+    }
+}
 
 /// Which of a seed's faults and troubles a run has; all of them where nothing is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,43 +90,48 @@ impl Run {
 
 /// Requests after the last fault that any run may need: they grow with the objects that there are, not with time.
 fn bound(case: &Case) -> u64 {
-    let objects = case.scenario.objects.len() + case.scenario.releases.len();
-    200 + 30 * objects as u64
+    let objects = case.scenario.all_objects().count() + case.scenario.releases.len();
+    match &case.nodes {
+        None => 200 + 30 * (case.scenario.objects.len() + case.scenario.releases.len()) as u64,
+        Some(_) => 300 + 50 * objects as u64,
+    }
 }
 
 /// Lives through one seed.
-pub fn run(seed: u64, only: &Only) -> Run {
-    lived(seed, only, false)
+pub fn run(family: Family, seed: u64, only: &Only) -> Run {
+    lived(family, seed, only, false)
 }
 
 /// The same with everything that happens in the timeline, each request too.
-pub fn trace(seed: u64, only: &Only) -> Run {
-    lived(seed, only, true)
+pub fn trace(family: Family, seed: u64, only: &Only) -> Run {
+    lived(family, seed, only, true)
 }
 
-fn lived(seed: u64, only: &Only, telling: bool) -> Run {
-    let case = worlds::of(seed, only.troubles.as_ref());
+fn lived(family: Family, seed: u64, only: &Only, telling: bool) -> Run {
+    let case = world(family, seed, only.troubles.as_ref());
     let plan = Plan::of(seed, case.elected, only.faults.clone());
     play::play(seed, &case, plan, telling)
 }
 
 /// Lives through the world of a seed without any faults but one: the process is killed at a request, before or after the
 /// server has done it, and the next one begins at once.
-pub fn killed_at(seed: u64, request: u64, done: bool) -> Run {
-    let case = worlds::of(seed, None);
+pub fn killed_at(family: Family, seed: u64, request: u64, done: bool) -> Run {
+    let case = world(family, seed, None);
     let kind = if done { Kind::KilledAfter } else { Kind::KilledBefore };
     let these = BTreeMap::from([(request, Fault { kind, amount: 0, other: 0 })]);
     play::play(seed, &case, Plan::These(these), false)
 }
 
 /// Lives through the world of a seed without faults.
-pub fn faultless(seed: u64) -> Run {
-    play::play(seed, &worlds::of(seed, None), Plan::These(BTreeMap::new()), false)
+pub fn faultless(family: Family, seed: u64) -> Run {
+    play::play(seed, &world(family, seed, None), Plan::These(BTreeMap::new()), false)
 }
 
 /// A seed that has shown that something does not hold.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// Which controllers were at work.
+    pub family: Family,
     /// The seed.
     pub seed: u64,
     /// What is enough of it.
@@ -163,7 +179,14 @@ impl Figures {
 
 /// Lives through `count` seeds from the first, on so many threads; ends early where one fails, unless it is to go on.
 /// `told` hears how many are done.
-pub fn search(from: u64, count: u64, threads: usize, goes_on: bool, told: &(dyn Fn(u64) + Sync)) -> Figures {
+pub fn search(
+    family: Family,
+    from: u64,
+    count: u64,
+    threads: usize,
+    goes_on: bool,
+    told: &(dyn Fn(u64) + Sync),
+) -> Figures {
     let (next, done, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
     let figures = Mutex::new(Figures::default());
     std::thread::scope(|scope| {
@@ -175,7 +198,7 @@ pub fn search(from: u64, count: u64, threads: usize, goes_on: bool, told: &(dyn 
                         break;
                     }
                     let seed = from.wrapping_add(place);
-                    let run = run(seed, &Only::default());
+                    let run = run(family, seed, &Only::default());
                     if run.violation.is_some() && !goes_on {
                         over.store(true, Ordering::Relaxed);
                     }
@@ -189,8 +212,8 @@ pub fn search(from: u64, count: u64, threads: usize, goes_on: bool, told: &(dyn 
 }
 
 /// Leaves out of a seed that fails what is not needed for that.
-pub fn shortened(seed: u64) -> Failure {
-    shorten::shortened(seed)
+pub fn shortened(family: Family, seed: u64) -> Failure {
+    shorten::shortened(family, seed)
 }
 
 /// Lines of a timeline before what went wrong that are shown.
@@ -207,7 +230,7 @@ impl fmt::Display for Failure {
         for (_, line) in &self.run.numbers {
             writeln!(f, "  {line}")?;
         }
-        let case = worlds::of(self.seed, self.only.troubles.as_ref());
+        let case = world(self.family, self.seed, self.only.troubles.as_ref());
         for line in &case.troubles {
             writeln!(f, "  trouble {line}")?;
         }
@@ -217,13 +240,19 @@ impl fmt::Display for Failure {
         let left_out = before.saturating_sub(SHOWN);
         timeline.entries.drain(..left_out);
         writeln!(f, "\nThe last of it ({left_out} lines before):\n{timeline}")?;
-        writeln!(f, "Repeat it:\n  {}", command(self.seed, &self.only))
+        writeln!(f, "Repeat it:\n  {}", command(self.family, self.seed, &self.only))
     }
 }
 
 /// The one command that repeats a run.
-pub fn command(seed: u64, only: &Only) -> String {
-    let mut command = format!("cargo run --profile release-fast -p sim --bin prove -- --seed {seed}");
+pub fn command(family: Family, seed: u64, only: &Only) -> String {
+    let mut command = "cargo run --profile release-fast -p sim --bin prove --".to_owned();
+    if let Some(family) = family.subcommand() {
+        command.push_str(" --family ");
+        command.push_str(family);
+    }
+    command.push_str(" --seed ");
+    command.push_str(&seed.to_string());
     let list = |numbers: Vec<String>| if numbers.is_empty() { "none".to_owned() } else { numbers.join(",") };
     if let Some(faults) = &only.faults {
         command.push_str(" --faults ");

@@ -7,27 +7,19 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
-use manager::family::Family;
-use manager::options::Options;
-use manager::rooms::Parts;
-use manager::start::{self, Deps, Election, Manager};
-use manager::surroundings::Surroundings;
-use runtime::client::Stack;
+use manager::start::Manager;
 use runtime::clock::{Clock, after};
-use runtime::health::{Heartbeat, Readiness};
-use runtime::lease::{Settings, Timing};
-use runtime::metrics::Metrics;
 use tokio::sync::Notify;
 
+use super::process;
 use super::worlds::Case;
 use super::{Run, bound};
 use crate::Error;
 use crate::faults::dice::Dice;
 use crate::faults::line::{Line, Stage, staged};
-use crate::faults::repository::Distant;
 use crate::faults::{Kind, Plan};
 use crate::invariants::{Terms, Violation, Witness};
-use crate::world::releases::Mirror;
+use crate::world::agenda::Due;
 use crate::world::{Shared, World, locked};
 
 /// How long a process that has ended by itself is not there.
@@ -80,7 +72,16 @@ async fn lived(seed: u64, case: &Case, plan: Plan, telling: bool) -> Run {
     let mut world = World::new(&scenario, clock.clone(), wake.clone());
     world.prepare(&scenario);
     world.builds.losing = case.losing;
-    let mut witness = Witness::new(terms);
+    let mut witness = match &case.nodes {
+        None => Witness::new(terms),
+        Some(nodes) => {
+            world.begin_nodes(nodes.habits.clone());
+            for (at, soon) in &nodes.moments {
+                world.at(*at, Due::OnNodes(soon.clone()));
+            }
+            Witness::of_nodes(terms, nodes.given())
+        }
+    };
     witness.begin(&world);
     world.witness = Some(Box::new(witness));
     let mut play = Play {
@@ -117,7 +118,7 @@ impl Play<'_> {
                     if witness.violation.is_some() {
                         return Some(Ok(()));
                     }
-                    if now < until { None } else { witness.asked.is_over(&world, most) }
+                    if now < until { None } else { witness.is_over(&world, most) }
                 });
                 if let Some(found) = over {
                     if let Some(witness) = &mut world.witness {
@@ -200,7 +201,6 @@ impl Play<'_> {
     fn begin(&mut self, place: u32) -> Result<(), Error> {
         self.started += 1;
         let number = self.started;
-        let started = |error: &dyn std::fmt::Display| Error::Start(error.to_string());
         // No two machines have the same time.
         let mut dice = Dice::new(self.seed, u64::from(number) + 0xC10C);
         let apart = i64::try_from(dice.within(0, 4_000)).unwrap_or_default() - 2_000;
@@ -212,37 +212,10 @@ impl Play<'_> {
             process: number,
             world: self.world.clone(),
             stage: self.stage.clone(),
-            clock: clock.clone(),
+            clock,
             dead: dead.clone(),
         };
-        let metrics = Metrics::new("simulated");
-        let client = Stack::new(metrics.clone()).client(line.clone(), "default");
-        let election = if self.case.elected {
-            let settings = Settings {
-                namespace: "system".to_owned(),
-                name: Family::Chain.lease().to_owned(),
-                identity: format!("process-{number}"),
-                timing: Timing::default(),
-            };
-            Election::Task(settings, client.clone())
-        } else {
-            Election::None
-        };
-        let mirror = Mirror(self.world.clone());
-        let options = Options::parse(["manager".into()]).map_err(|error| started(&error))?;
-        let settings = Surroundings::default().settings(options.disruption);
-        let manager = start::start(Deps {
-            client,
-            clock: clock.clone(),
-            options,
-            election,
-            metrics,
-            readiness: Readiness::new(),
-            heartbeat: Heartbeat::unwatched(clock.now()),
-            instance: format!("process-{number}").into(),
-            parts: Parts { repository: Arc::new(Distant { mirror, line }), settings },
-        })
-        .map_err(|error| started(&error))?;
+        let manager = process::start(self.case, line).map_err(Error::Start)?;
         locked(&self.world).tell(&format!("process {number}"), "", "begins".to_owned());
         self.processes.insert(number, Process { manager, place, dead, ends: None });
         Ok(())

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Failure, Only, run, trace};
+use super::{Failure, Family, Only, run, trace};
 
 /// Runs that are tried at most.
 const TRIES: usize = 400;
 
 /// Leaves out troubles and faults: halves first, then one by one.
-pub(super) fn shortened(seed: u64) -> Failure {
-    let first = run(seed, &Only::default());
+pub(super) fn shortened(family: Family, seed: u64) -> Failure {
+    let first = run(family, seed, &Only::default());
     let invariant = first.violation.as_ref().map(|violation| violation.invariant);
     let faults: Vec<u64> = first.numbers.iter().map(|(number, _)| *number).collect();
     let troubles: Vec<usize> = (0..64).collect();
@@ -17,7 +17,7 @@ pub(super) fn shortened(seed: u64) -> Failure {
     let mut fails = |faults: &[u64], troubles: &[usize]| {
         tries += 1;
         let again = tries <= TRIES && {
-            let run = run(seed, &only(faults, troubles));
+            let run = run(family, seed, &only(faults, troubles));
             run.violation.map(|violation| violation.invariant) == invariant
         };
         again && invariant.is_some()
@@ -34,7 +34,7 @@ pub(super) fn shortened(seed: u64) -> Failure {
         }
     }
     let only = only(&kept.0, &kept.1);
-    Failure { seed, run: trace(seed, &only), only }
+    Failure { family, seed, run: trace(family, seed, &only), only }
 }
 
 fn only(faults: &[u64], troubles: &[usize]) -> Only {

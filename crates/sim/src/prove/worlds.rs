@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::hands::{self, Hands};
+use super::node_worlds::OfNodes;
 use crate::faults::dice::Dice;
 use crate::scenario::{Happening, Refusing, Scenario, Source, Target};
 use crate::world::clusters::Roll;
@@ -30,6 +31,8 @@ pub(crate) struct Case {
     pub(crate) elected: bool,
     /// How many of the builds lose their pod.
     pub(crate) losing: u32,
+    /// What there is where the controllers of nodes are at work, and not those of the chain.
+    pub(crate) nodes: Option<OfNodes>,
 }
 
 /// When something happens (in minutes), by whom, and what.
@@ -80,7 +83,7 @@ pub(crate) fn of(seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
             scenario.events.push((later(scenario.start, at), actor.into(), happening));
         }
     }
-    Case { scenario, troubles, eventful: Duration::from_secs(60 * minutes), elected, losing }
+    Case { scenario, troubles, eventful: Duration::from_secs(60 * minutes), elected, losing, nodes: None }
 }
 
 struct Draft {
@@ -92,7 +95,7 @@ struct Draft {
     images: Vec<String>,
 }
 
-fn later(start: Timestamp, minutes: u64) -> Timestamp {
+pub(super) fn later(start: Timestamp, minutes: u64) -> Timestamp {
     let minutes = i64::try_from(minutes).unwrap_or_default();
     start.checked_add(SignedDuration::from_mins(minutes)).unwrap_or(start)
 }

@@ -17,6 +17,8 @@ pub(crate) fn change(kind: &str, before: Option<&Value>, after: Option<&Value>) 
         "Job" => job(before, after, &mut lines),
         "ClusterClass" => spec(before, after, &mut lines),
         "Event" => {}
+        "Node" => node(before, after, &mut lines),
+        "Pod" => pod(before, after, &mut lines),
         _ => other(kind, before, after, &mut lines),
     }
     let deleting = |object: &Value| !object["metadata"]["deletionTimestamp"].is_null();
@@ -98,6 +100,46 @@ fn job(before: Option<&Value>, after: &Value, lines: &mut Vec<String>) {
     }
     if holds(Some(after), "Failed") && !holds(before, "Failed") {
         lines.push("failed".to_owned());
+    }
+}
+
+fn node(before: Option<&Value>, after: &Value, lines: &mut Vec<String>) {
+    let Some(before) = before else {
+        lines.push("created".to_owned());
+        return;
+    };
+    let cordon = |object: &Value| object["spec"]["unschedulable"] == true;
+    let annotation = api::kairos::CORDONED_BY_ANNOTATION;
+    let claim = |object: &Value| object["metadata"]["annotations"][annotation].as_str().map(str::to_owned);
+    if (cordon(before), claim(before)) != (cordon(after), claim(after)) {
+        let word = if cordon(after) { "cordoned" } else { "schedulable" };
+        let by = claim(after).map(|claim| format!(" by {claim}"));
+        lines.push(format!("{word}{}", by.unwrap_or_default()));
+    }
+    let ready = |object: &Value| condition(object, "Ready").map(|c| text(c, "/status").to_owned());
+    if ready(before) != ready(after) {
+        lines.push(format!("Ready is {}", ready(after).unwrap_or_default()));
+    }
+    let boot = |object: &Value| text(object, "/status/nodeInfo/bootID").to_owned();
+    if boot(before) != boot(after) {
+        lines.push(format!("has booted as {}", boot(after)));
+    }
+}
+
+fn pod(before: Option<&Value>, after: &Value, lines: &mut Vec<String>) {
+    let Some(before) = before else {
+        lines.push(format!("created on {}", text(after, "/spec/nodeName")));
+        return;
+    };
+    let phase = |object: &Value| text(object, "/status/phase").to_owned();
+    if phase(before) != phase(after) {
+        lines.push(format!("is {}", phase(after)));
+    }
+    let from = |object: &Value| {
+        object["metadata"]["annotations"][api::kairos::REBOOT_FROM_ANNOTATION].as_str().map(str::to_owned)
+    };
+    if from(before) != from(after) {
+        lines.push(format!("is told to reboot from {}", from(after).unwrap_or_default()));
     }
 }
 

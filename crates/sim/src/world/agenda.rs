@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::apiserver::catalogue::Id;
 use crate::scenario::Happening;
+use crate::world::nodes::Soon;
 
 /// Something that is due.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,8 @@ pub(crate) enum Due {
     Collect(Box<str>),
     /// A version is published.
     Publish(Box<str>),
+    /// Something on nodes.
+    OnNodes(Soon),
     /// Something of the scenario.
     Happen(Box<str>, Box<Happening>),
     /// Quiet watches are told that they live.

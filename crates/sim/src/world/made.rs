@@ -15,6 +15,9 @@ impl World {
     /// The objects of a resource that is not stored, in one namespace or in all; nothing where it is stored.
     pub(crate) fn made(&self, id: Id, namespace: &str) -> Option<Vec<Value>> {
         let resource = self.catalogue.get(id);
+        if !resource.made {
+            return None;
+        }
         if *resource.kind == *pod::KIND.kind && *resource.group == *pod::KIND.group {
             return Some(self.pods(namespace));
         }
@@ -25,9 +28,6 @@ impl World {
             "Machine" if *resource.group == *GROUP => None,
             _ => return None,
         };
-        if resource.foreign {
-            return None;
-        }
         let clusters = self.catalogue.of_kind(GROUP, cluster::KIND.kind)?;
         let mut made = Vec::new();
         for (key, state) in &self.clusters.states {

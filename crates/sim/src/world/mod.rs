@@ -8,6 +8,7 @@ pub(crate) mod chance;
 pub(crate) mod clusters;
 pub(crate) mod happen;
 pub(crate) mod made;
+pub(crate) mod nodes;
 pub(crate) mod releases;
 pub(crate) mod stand_ins;
 pub(crate) mod status;
@@ -25,6 +26,7 @@ use api::batch::job;
 use api::capi::{cluster, cluster_class};
 use domain::object::{ObjectKey, ObjectRef};
 use jiff::{SignedDuration, Timestamp};
+use manager::family::Family;
 use runtime::clock::Clock;
 use runtime::rules::Declared;
 use serde_json::Value;
@@ -34,6 +36,7 @@ use self::agenda::{Agenda, Due};
 use self::builds::Builds;
 use self::chance::Chance;
 use self::clusters::Clusters;
+use self::nodes::Nodes;
 use self::releases::Releases;
 use crate::apiserver::catalogue::{Catalogue, Id};
 use crate::apiserver::objects::Objects;
@@ -68,6 +71,8 @@ pub(crate) struct World {
     pub(crate) clusters: Clusters,
     pub(crate) builds: Builds,
     pub(crate) releases: Releases,
+    pub(crate) nodes: Nodes,
+    has_nodes: bool,
     pub(crate) rules: Vec<Refusing>,
     /// What the rooms declare; a request outside of it is a bug of theirs. Nothing where everything may be asked for.
     pub(crate) declared: Option<Declared>,
@@ -110,7 +115,7 @@ pub(crate) fn locked(world: &Shared) -> MutexGuard<'_, World> {
 impl World {
     /// The world of a scenario, before anything happens in it.
     pub(crate) fn new(scenario: &Scenario, clock: Clock, wake: Arc<Notify>) -> Self {
-        let mut catalogue = Catalogue::new(scenario.cluster_api);
+        let mut catalogue = Catalogue::new(scenario.cluster_api, scenario.family == Family::Nodes);
         for object in scenario.all_objects() {
             let (group, version, kind) = crate::scenario::kind_of(object);
             // Of a group that is known, objects may be in an older version; it is served in the one that is known.
@@ -125,6 +130,8 @@ impl World {
             clusters: Clusters::new(scenario.roll),
             builds: Builds::new(scenario.build),
             releases: Releases::default(),
+            nodes: Nodes::default(),
+            has_nodes: scenario.family == Family::Nodes,
             rules: Vec::new(),
             declared: Some(Declared::new(
                 manager::rooms::rules(scenario.family)
@@ -193,6 +200,7 @@ impl World {
                 Due::BuildEnds(key, uid) => self.build_ends(&key, &uid),
                 Due::Collect(uid) => self.collect(&uid),
                 Due::Publish(version) => self.publish(REPOSITORY, &version),
+                Due::OnNodes(soon) => self.on_nodes(soon),
                 Due::Happen(actor, happening) => self.happen(&actor, *happening),
                 Due::Bookmarks => self.bookmarks(),
                 Due::Bookmark(id, watch) => self.bookmark(id, watch),
@@ -221,6 +229,10 @@ impl World {
         let resource = self.catalogue.get(id);
         let (group, kind) = (resource.group.clone(), resource.kind.clone());
         let Some(after) = self.objects.get(id, key).map(|entry| &entry.value) else { return };
+        if self.has_nodes {
+            let after = after.clone();
+            return self.nodes_changed(&kind, key, before, &after);
+        }
         let is = |known: domain::object::Kind| *group == *known.group && *kind == *known.kind;
         let other = |field: &str| before.is_none_or(|before| before[field] != after[field]);
         let other_meta =
@@ -236,8 +248,12 @@ impl World {
     }
 
     /// An object is gone: the models forget it.
-    pub(crate) fn removed(&mut self, id: Id, key: &ObjectKey) {
+    pub(crate) fn removed(&mut self, id: Id, key: &ObjectKey, gone: &Value) {
         let resource = self.catalogue.get(id);
+        if self.has_nodes {
+            let kind = resource.kind.clone();
+            return self.nodes_removed(&kind, key, gone);
+        }
         if *resource.group == *cluster::KIND.group && *resource.kind == *cluster::KIND.kind {
             self.clusters.forget(key);
         }

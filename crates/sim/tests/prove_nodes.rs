@@ -1,0 +1,52 @@
+//! The controllers of nodes in worlds and under faults of a fixed set of seeds. `make prove FAMILY=nodes` looks at many more.
+
+use std::collections::BTreeSet;
+
+use sim::prove::{Family, Kind, Only, faultless, killed_at, run, search};
+
+const NODES: Family = Family::Nodes;
+
+/// Seeds that are lived through each time.
+const SEEDS: u64 = 40;
+
+#[test]
+fn every_invariant_holds_at_a_fixed_set_of_seeds() {
+    let figures = search(NODES, 1, SEEDS, 2, true, &|_| {});
+    assert!(figures.failed.is_empty(), "{:#?}", figures.failed);
+    let happened: BTreeSet<Kind> = figures.faults.keys().copied().collect();
+    let mut all = BTreeSet::from(Kind::ALL);
+    // Nothing is fetched.
+    all.remove(&Kind::Repository);
+    assert_eq!(happened, all, "every kind of fault is among them");
+}
+
+#[test]
+fn a_seed_is_one_run() {
+    for seed in [SMALL, ELECTED] {
+        let first = run(NODES, seed, &Only::default());
+        assert!(first.requests > 50);
+        for _ in 1..4 {
+            assert_eq!(run(NODES, seed, &Only::default()), first);
+        }
+    }
+}
+
+/// A seed in whose world two processes compete for the lease.
+const ELECTED: u64 = 18;
+
+#[test]
+fn it_may_be_killed_before_and_after_every_write() {
+    let whole = faultless(NODES, SMALL);
+    assert_eq!(whole.violation, None);
+    assert!(whole.writes.len() > 20, "{:?}", whole.writes);
+    for request in whole.writes {
+        for done in [false, true] {
+            let run = killed_at(NODES, SMALL, request, done);
+            assert_eq!(run.violation, None, "killed at request {request}, done: {done}");
+            assert_eq!(run.processes, 2);
+        }
+    }
+}
+
+/// A seed of a world that is lived through quickly, with a drain and a reboot in it.
+const SMALL: u64 = 5;
