@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use super::script;
 use crate::names;
 
-/// Seconds that a preflight has. The pod's time runs while its image is pulled, and the image is a whole system: the 120 of the
-/// original fail an upgrade over a slow link, where its Job would have had all the time that it needs.
-const PREFLIGHT_DEADLINE_SECONDS: u32 = 1_800;
+/// Seconds that a preflight has, as in the original. The time that its image takes does not count: the controller of NodeOps makes
+/// a preflight anew that has ended before it ran.
+const PREFLIGHT_DEADLINE_SECONDS: u32 = 120;
 
 /// The NodeOp as it is created. Of the options of the drain only the switch is named, as in the original: a NodeOp with the
 /// label [`UPGRADE_NAME_LABEL`] lets pods with emptyDir volumes go, whatever default the server fills in. What a spec does not
