@@ -82,6 +82,11 @@ pub(super) fn chosen<'a>(jobs: &[&'a NodeJobRow], named: Option<&str>) -> Option
 }
 
 impl Objects {
+    /// Whether there is nothing that would have to be cleaned up.
+    pub(super) fn leaves_nothing(&self) -> bool {
+        self.preflight.is_empty() && self.reboot.iter().all(OperationPodRow::is_finished)
+    }
+
     /// How the command stands.
     pub(super) fn work(&self, now: Timestamp) -> Work {
         let Some(job) = &self.job else { return Work::Absent };

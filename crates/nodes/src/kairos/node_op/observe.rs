@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::kairos::CORDONED_BY_ANNOTATION;
 use api::kairos::cordon::CordonOwner;
 use api::kairos::node_job::{self, NodeJobRow};
 use api::kairos::node_op::{self, NodeOpRow};
 use api::kairos::node_status::NodeStatus;
 use api::kairos::operation_pod::{self, OperationPodRow};
+use api::kairos::{CORDONED_BY_ANNOTATION, NodePhase};
 use api::nodes::node::NodeRow;
 use domain::object::{Meta, ObjectKey, ObjectRef};
 use domain::verdict::Because;
@@ -152,6 +152,16 @@ pub(super) fn observe(
         let key = ObjectKey::new("", &*name);
         let node = nodes.and_then(|table| table.get(&key));
         let entry = op.status.node_statuses.get(&name);
+        let claimed = node.is_some_and(|node| node.cordoned_by.as_deref() == Some(&claim));
+        if let Some(entry) = settled(op, &name)
+            && !claimed
+            && objects.get(&name).is_none_or(Objects::leaves_nothing)
+        {
+            let standing = if entry.phase == NodePhase::Failed { Standing::Failed } else { Standing::Done };
+            let taken = busy.contains_key(&name) || reserved(shared, &name, op, now).is_some();
+            observed.over.insert(name.clone(), candidate(&name, node, standing, taken));
+            continue;
+        }
         let written = op.status.node_records.get(&name);
         let mut objects = objects.remove(&name).unwrap_or_default();
         objects.sort();
@@ -225,6 +235,12 @@ fn candidate(name: &str, node: Option<&NodeRow>, standing: Standing, taken: bool
         unready: taken || node.is_some_and(|node| !node.is_ready()),
         ..Candidate::default()
     }
+}
+
+/// The entry of a node whose way is over by it, in a NodeOp that stays. Most nodes of a long operation are such.
+fn settled<'a>(op: &'a NodeOpRow, name: &str) -> Option<&'a NodeStatus> {
+    let entry = op.status.node_statuses.get(name).filter(|entry| record::is_over(entry))?;
+    (!op.meta.deleting && !op.status.node_records.contains_key(name)).then_some(entry)
 }
 
 /// The value of the label that names the NodeOp.
@@ -316,7 +332,8 @@ fn on_nodes(snapshot: Snapshot<'_>, op: &NodeOpRow) -> BTreeMap<Box<str>, Object
     let namespace = &op.meta.key.namespace;
     let mut jobs: BTreeMap<&str, Vec<&NodeJobRow>> = BTreeMap::new();
     for job in snapshot.referring::<NodeJobRow>(node_job::OWNER_INDEX, namespace, &op.meta.uid) {
-        if let Some(node) = job.node() {
+        // Of a node whose way is over its Job says nothing any more.
+        if let Some(node) = job.node().filter(|node| settled(op, node).is_none()) {
             jobs.entry(node).or_default().push(job);
         }
     }

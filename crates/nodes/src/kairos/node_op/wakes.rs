@@ -66,6 +66,33 @@ fn is_same(before: &NodeRow, after: &NodeRow) -> bool {
     plain(before) == plain(after)
 }
 
+/// Whether two Jobs differ in nothing but when they were written.
+fn is_same_job(before: &NodeJobRow, after: &NodeJobRow) -> bool {
+    let mut before = before.clone();
+    before.meta.resource_version = after.meta.resource_version;
+    before == *after
+}
+
+/// Whether two pods differ in nothing but when they were written.
+fn is_same_pod(before: &OperationPodRow, after: &OperationPodRow) -> bool {
+    let mut before = before.clone();
+    before.meta.resource_version = after.meta.resource_version;
+    before == *after
+}
+
+/// Whether a pod of a command has become something that is looked at: it has begun, ended, or is stuck.
+fn tells_nothing(before: Option<&OperationPodRow>, after: Option<&OperationPodRow>) -> bool {
+    let told = |pod: &OperationPodRow| {
+        (pod.started.is_some(), pod.is_finished(), pod.waits_for.clone(), pod.terminated.clone())
+    };
+    match (before.map(told), after.map(told)) {
+        (Some(before), Some(after)) => before == after,
+        // It is gone, and its Job tells what that means; or it has just been made.
+        (_, None) => true,
+        (None, Some((started, finished, waits, _))) => !started && !finished && waits.is_none(),
+    }
+}
+
 /// A Job: the NodeOp that owns it.
 pub(super) fn of_job(
     snapshot: Snapshot<'_>,
@@ -73,6 +100,11 @@ pub(super) fn of_job(
     before: Option<&NodeJobRow>,
     after: Option<&NodeJobRow>,
 ) -> Vec<ObjectKey> {
+    if let (Some(before), Some(after)) = (before, after)
+        && is_same_job(before, after)
+    {
+        return Vec::new();
+    }
     let owners = [before, after].into_iter().flatten().filter_map(|job| job.owner_uid.as_deref());
     owned(snapshot, key, owners)
 }
@@ -84,6 +116,15 @@ pub(super) fn of_pod(
     before: Option<&OperationPodRow>,
     after: Option<&OperationPodRow>,
 ) -> Vec<ObjectKey> {
+    if let (Some(before), Some(after)) = (before, after)
+        && is_same_pod(before, after)
+    {
+        return Vec::new();
+    }
+    let commands = [before, after].into_iter().flatten().all(|pod| pod.role == Role::Command);
+    if commands && tells_nothing(before, after) {
+        return Vec::new();
+    }
     let rows = [before, after].into_iter().flatten();
     let mut owners: Vec<&str> = Vec::new();
     for pod in rows {
