@@ -56,7 +56,10 @@ const FOUND: &[(u64, &str)] = &[
     (33, "two NodeOps had two control-plane nodes at once, each one alone"),
     (198, "a NodeOp that had failed kept its claim to a cordon that a person had undone"),
     (550, "a Job that a late watch did not show yet counted as deleted, and its node was given up"),
-    (735, "a NodeOp that was deleted in the middle of its reboot was gone, and another one acted on its node"),
+    (
+        735,
+        "a NodeOp that was deleted in the middle of its reboot was gone, and another one acted on its node",
+    ),
 ];
 
 #[test]

@@ -118,6 +118,14 @@ impl Installed {
         Self::awaited(plane, product).await
     }
 
+    /// The same on a control plane where nothing runs pods: the Deployment is not awaited.
+    pub async fn without_pods(plane: ControlPlane, product: Product) -> Result<Self> {
+        plane.apply_kustomize(&repository().join(product.folder)).await?;
+        await_established(&plane, product.kinds).await?;
+        let objects = Objects::new(plane.client().await?);
+        Ok(Self { plane, objects, product })
+    }
+
     async fn awaited(plane: ControlPlane, product: Product) -> Result<Self> {
         await_established(&plane, product.kinds).await?;
         let objects = Objects::new(plane.client().await?);

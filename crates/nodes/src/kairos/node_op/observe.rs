@@ -124,8 +124,9 @@ pub(super) fn observe(
         settings: settings.clone(),
     };
     let mut objects = on_nodes(snapshot, op);
-    observed.sentinel =
-        objects.values().any(|of| of.reboot.iter().any(|pod| pod.awaits_sentinel && !pod.is_finished()));
+    // One that is being deleted ends whatever it waits for.
+    let waits = |pod: &OperationPodRow| pod.awaits_sentinel && !pod.is_finished() && !pod.meta.deleting;
+    observed.sentinel = objects.values().any(|of| of.reboot.iter().any(waits));
     let busy = busy(snapshot, op);
     let claim = owner(&op.meta).to_string();
     let nodes = snapshot.table::<NodeRow>();
