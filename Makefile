@@ -47,8 +47,9 @@ control-plane: build ## Build etcd, Kubernetes, kwok and Cluster API from publis
 .PHONY: prove
 RUNS ?= 1000
 FROM ?= 1
-prove: ## Search RUNS seeds, from FROM, for one at which the controllers under faults break an invariant: a minute or two
-	$(CARGO) run --quiet --profile release-fast -p sim --bin prove -- --runs $(RUNS) --from $(FROM)
+FAMILY ?= chain
+prove: ## Search RUNS seeds, from FROM, for one at which the controllers of FAMILY (chain, nodes) break an invariant under faults
+	$(CARGO) run --quiet --profile release-fast -p sim --bin prove -- --family $(FAMILY) --runs $(RUNS) --from $(FROM)
 
 ##@ Measure
 

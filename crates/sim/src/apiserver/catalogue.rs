@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 pub(crate) struct Id(pub(crate) usize);
 
 /// A resource that is served, in one version.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resource {
     pub(crate) group: Box<str>,

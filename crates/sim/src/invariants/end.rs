@@ -105,7 +105,7 @@ impl Asked {
         &self,
         world: &World,
         bound: u64,
-        nodes: Option<(&OfNodes, bool)>,
+        nodes: Option<&OfNodes>,
     ) -> Option<Result<(), Broken>> {
         let now = world.now();
         let quiet = match nodes {
@@ -123,9 +123,7 @@ impl Asked {
         }
         let last = if nodes::is_draining(world) { self.last } else { self.last.max(self.drains) };
         let rests = now.duration_since(last) >= quiet;
-        rests.then(|| {
-            nodes.map_or_else(|| is_true(world), |(nodes, alone)| nodes::is_true(nodes, world, alone))
-        })
+        rests.then(|| nodes.map_or_else(|| is_true(world), |nodes| nodes::is_true(nodes, world)))
     }
 
     fn most(&self) -> String {

@@ -110,8 +110,7 @@ impl Witness {
 
     /// Whether a run is over, and how it stands then.
     pub(crate) fn is_over(&self, world: &World, bound: u64) -> Option<Result<(), Broken>> {
-        let nodes = self.nodes.as_ref().map(|nodes| (nodes, self.terms.alone));
-        self.asked.is_over(world, bound, nodes)
+        self.asked.is_over(world, bound, self.nodes.as_ref())
     }
 
     /// A write was accepted; `world` is as it is after it.

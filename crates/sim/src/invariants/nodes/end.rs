@@ -18,7 +18,7 @@ const TRUE: &str = "every NodeOp has ended, or says why not";
 const DRAINS: [&str; 5] = ["DrainBlocked", "BudgetNeverMet", "DrainRefused", "PodsTerminating", "Draining"];
 
 /// Whether the world is as everybody says.
-pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World, alone: bool) -> Result<(), Broken> {
+pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World) -> Result<(), Broken> {
     let now = world.now();
     let all = |group: &str, kind: &str| {
         let id = world.catalogue.of_kind(group, kind);
@@ -33,10 +33,6 @@ pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World, alone: bool)
         };
         let op = ops.iter().find(|(_, op)| uid(op) == of).map(|(_, op)| *op);
         let stays = op.is_some_and(|op| keeps(seen, world, op, &key.name, now));
-        // Of two processes without a lease one may take the Job of the other for lost.
-        let lost =
-            |op: &Value| !alone && text(&op["status"]["nodeStatuses"][&*key.name], "/phase") == "Failed";
-        let stays = stays || op.is_some_and(lost);
         let works = op.is_some_and(|op| text(op, "/status/finishedAt").is_empty());
         holds(works || is_cordoned(node), LEFT, || {
             format!("{} is claimed by {of}, and takes pods", key.name)

@@ -32,8 +32,9 @@ pub(super) fn check(seen: &OfNodes, world: &World, write: &Write<'_>, alone: boo
             let names: Vec<&str> = nodes.iter().map(AsRef::as_ref).collect();
             format!("{} of {}, which lets {limit}", names.join(" and "), op["metadata"]["name"])
         })?;
-        // What is left of a NodeOp that is gone goes in a moment, and nobody waits for that.
-        if world.by_uid(node_op::KIND.group, node_op::KIND.kind, uid).is_none() {
+        // What is left of a NodeOp that is gone goes in a moment. One that cordons or reboots is held until nothing is left.
+        let held = op["spec"]["cordon"] == true || op["spec"]["rebootOnSuccess"] == true;
+        if !held && world.by_uid(node_op::KIND.group, node_op::KIND.kind, uid).is_none() {
             continue;
         }
         let both = nodes.iter().find(|node| all.contains(*node));

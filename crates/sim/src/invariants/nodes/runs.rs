@@ -46,3 +46,54 @@ fn of_reboot(seen: &OfNodes, reboot: &Reboot, before: &[Reboot], runs: &[Run]) -
     let words = |at: &Reboot| format!("{node} is rebooted again, after {:.0}", at.at);
     again.map_or(Ok(()), |again| holds(false, ASKED, || words(again)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::invariants::nodes::Given;
+
+    fn run(job: &str, node_uid: &str, outcome: Outcome) -> Run {
+        let of = |text: &str| Box::<str>::from(text);
+        Run {
+            op: of("op"),
+            job: of(job),
+            pod: of("pod"),
+            node: of("node"),
+            node_uid: of(node_uid),
+            boot_id: of("boot"),
+            outcome,
+        }
+    }
+
+    fn reboot(op: Option<&str>) -> Reboot {
+        let at = Timestamp::UNIX_EPOCH;
+        Reboot { at, node: "node".into(), node_uid: "a".into(), op: op.map(Box::from) }
+    }
+
+    #[test]
+    fn a_command_runs_once() {
+        let begins = run("job", "a", Outcome::Runs);
+        assert_eq!(of_run(&begins, &[run("job", "a", Outcome::Failed)]), Ok(()), "its Job tries again");
+        assert_eq!(of_run(&begins, &[run("other", "b", Outcome::Succeeded)]), Ok(()), "another machine");
+        assert!(of_run(&begins, &[run("job", "a", Outcome::Succeeded)]).is_err());
+        assert!(of_run(&begins, &[run("other", "a", Outcome::Killed)]).is_err());
+    }
+
+    #[test]
+    fn a_node_is_rebooted_once_and_after_its_command() {
+        let given = Given { one_control_plane_at_a_time: true, reboot_timeout: Duration::from_secs(600) };
+        let mut seen = OfNodes::new(given);
+        let done = [run("job", "a", Outcome::Succeeded)];
+        assert_eq!(of_reboot(&seen, &reboot(None), &[], &[]), Ok(()), "nobody is blamed for a power cut");
+        assert!(of_reboot(&seen, &reboot(Some("op")), &[], &done).is_err(), "nobody has asked for it");
+        seen.ops.insert("op".into(), json!({"spec": {"rebootOnSuccess": true}}));
+        assert_eq!(of_reboot(&seen, &reboot(Some("op")), &[reboot(None)], &done), Ok(()));
+        assert!(of_reboot(&seen, &reboot(Some("op")), &[], &[run("job", "a", Outcome::Failed)]).is_err());
+        assert!(of_reboot(&seen, &reboot(Some("op")), &[reboot(Some("op"))], &done).is_err());
+    }
+}

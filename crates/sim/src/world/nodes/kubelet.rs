@@ -66,6 +66,11 @@ impl World {
             self.nodes.running.insert(of.into(), running);
             self.soon(3, Soon::Looks(key.clone(), of.into(), start));
         } else if !has_ended(pod) {
+            if pod["status"]["phase"].is_null()
+                && let Some((id, _)) = self.pod(key, of)
+            {
+                self.set_status(KUBELET, id, key, json!({"phase": "Pending"}));
+            }
             self.soon(1, Soon::Starts(key.clone(), of.into()));
         }
     }

@@ -303,10 +303,10 @@ impl World {
                 self.soon(1, Soon::Job(key.clone(), uid(after).into()));
             }
             kind if kind == node::KIND.kind => self.node_changed(key, before, after),
-            kind if kind == disruption_budget::KIND.kind => {
-                if before.is_none_or(|before| before["spec"] != after["spec"]) {
-                    self.budgets_soon(&key.namespace);
-                }
+            kind if kind == disruption_budget::KIND.kind
+                && before.is_none_or(|it| it["spec"] != after["spec"]) =>
+            {
+                self.budgets_soon(&key.namespace);
             }
             "ReplicaSet" if before.is_none_or(|before| before["spec"] != after["spec"]) => {
                 self.workload_soon(key.clone());

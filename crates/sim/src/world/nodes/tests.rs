@@ -151,7 +151,7 @@ async fn a_watch_of_some_objects_tells_of_those_that_come_and_go() {
     let mut told = Vec::new();
     let (mut again, _) = locked(&world).objects.watch(id, scope, from).unwrap();
     for lines in [&mut lines, &mut again] {
-        while let Ok(Some(line)) = lines.try_next() {
+        while let Ok(line) = lines.try_recv() {
             let line: Value = serde_json::from_slice(&line).unwrap();
             let label = line["object"]["metadata"]["labels"]["mine"].as_str().unwrap_or_default().to_owned();
             told.push(format!("{} {label}", line["type"].as_str().unwrap()));

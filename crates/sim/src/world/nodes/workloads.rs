@@ -52,6 +52,6 @@ impl World {
             .all(id)
             .filter(|(_, node)| is_ready(node) && node["spec"]["unschedulable"] != true && !is_leaving(node));
         let on = |name: &str| self.pods_where(|pod| bound_to(pod) == name && !has_ended(pod)).len();
-        takes.map(|(key, _)| Box::from(&*key.name)).min_by_key(|name: &Box<str>| on(name))
+        takes.map(|(key, _)| &*key.name).min_by_key(|name| on(name)).map(Box::from)
     }
 }
