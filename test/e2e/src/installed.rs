@@ -82,7 +82,7 @@ impl Installed {
 
     /// A new control plane with Cluster API, and us on it.
     pub async fn start_with_cluster_api() -> Result<Self> {
-        Self::on(Self::control_plane().cluster_api().start().await?).await
+        Self::on(Box::pin(Self::control_plane().cluster_api().start()).await?).await
     }
 
     /// A new control plane without Cluster API, and us on it: seconds.
@@ -97,7 +97,7 @@ impl Installed {
 
     /// Installs us on a control plane, such as one where an older version is.
     pub async fn on(plane: ControlPlane) -> Result<Self> {
-        Self::product_on(plane, CHAIN).await
+        Box::pin(Self::product_on(plane, CHAIN)).await
     }
 
     /// The same for any product of ours.
@@ -109,7 +109,7 @@ impl Installed {
 
     /// Awaits us on a control plane with a Node where `config/default` was applied in another way.
     pub async fn applied(plane: ControlPlane) -> Result<Self> {
-        Self::awaited(plane, CHAIN).await
+        Box::pin(Self::awaited(plane, CHAIN)).await
     }
 
     /// The same on a control plane that has nodes.

@@ -1,6 +1,7 @@
 //! What the API server's audit log says of an operation: nothing that the manager says of itself.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use api::kairos::node_op;
 use controlplane::AuditEvent;
@@ -21,7 +22,7 @@ pub(crate) async fn nodes(world: &Installed, prefix: &str, count: usize, control
         }
         let name = node_name(prefix, number, control_planes);
         let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}});
-        yaml.push_str(&format!("---\n{node}\n"));
+        writeln!(yaml, "---\n{node}").unwrap();
     }
     world.plane().apply_yaml(&yaml).await.unwrap();
     world
