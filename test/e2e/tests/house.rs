@@ -19,7 +19,7 @@ const INWARDS: &[(&str, &[&str])] = &[
     ("chain", &["api", "domain", "runtime", "sources"]),
     ("nodes", &["api", "domain", "runtime"]),
     ("manager", &["api", "chain", "domain", "nodes", "runtime", "sources"]),
-    ("sim", &["api", "domain", "manager", "runtime", "sources"]),
+    ("sim", &["api", "domain", "manager", "nodes", "runtime", "sources"]),
     ("cli", &["api", "chain", "domain", "manager", "runtime", "sim"]),
     ("controlplane", &[]),
     ("testkit", &["api", "domain", "runtime"]),

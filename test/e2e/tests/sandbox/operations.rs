@@ -40,6 +40,15 @@ async fn a_node_is_cordoned_drained_changed_rebooted_and_given_back() {
         .await
         .unwrap();
 
+    // Meanwhile the labeler has found out that the node runs Kairos.
+    objects
+        .await_object("the node is labelled", (&api::nodes::node::KIND, "", NODE), WITHIN, |node| {
+            let labels = &node["metadata"]["labels"];
+            labels["kairos.io/managed"] == "true" && labels["kairos.io/flavor"] == "debian"
+        })
+        .await
+        .unwrap();
+
     let spec = json!({
         "nodeSelector": {"matchLabels": {"fleet": "real"}}, "image": TOOLS, "command": leaves_a_line("/etc/ran"),
         "cordon": true, "drainOptions": {"enabled": true}, "rebootOnSuccess": true, "concurrency": 1,
