@@ -8,7 +8,7 @@ use api::kairos::node_op;
 use e2e::{Expected, Installed};
 use serde_json::json;
 
-use crate::witness::{self, Course, NAMESPACE};
+use crate::witness::{self, Cordons, NAMESPACE};
 
 const NODES: usize = 120;
 /// More with `KILLS`.
@@ -24,6 +24,7 @@ async fn killed_at_any_moment_nothing_is_run_twice() {
     let world = Installed::start_nodes().await.unwrap();
     witness::nodes(&world, "kills", nodes, 2).await;
     let spec = json!({"command": ["true"], "cordon": true, "concurrency": 4});
+    let cordons = Cordons::watch(&world);
     witness::operation(&world, "kills", "kills", &spec).await;
     let mut kills = 0;
     let flags = ["--controllers=nodeop"];
@@ -46,9 +47,9 @@ async fn killed_at_any_moment_nothing_is_run_twice() {
     assert_eq!(op["status"]["phase"], "Completed", "{op}");
     let events = world.plane().audit_events().unwrap();
     let user = world.product().user;
-    let course = Course::of(&events, user);
-    eprintln!("{kills} kills, at most {} cordoned at a time", course.most);
-    assert!(course.most <= 4, "{} cordoned at a time", course.most);
+    let most = cordons.most();
+    eprintln!("{kills} kills, at most {most} cordoned at a time");
+    assert!(most <= 4, "{most} cordoned at a time");
     // A Job whose process died before it had the answer is in no line with a 201; and none is ever deleted to be made again.
     assert!(witness::jobs_made(&events, user) <= nodes, "{}", witness::jobs_made(&events, user));
     assert!(!events.iter().any(|event| event.resource == "jobs" && event.verb == "delete"));

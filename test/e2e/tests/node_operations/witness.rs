@@ -1,12 +1,19 @@
 //! What the API server's audit log says of an operation: nothing that the manager says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use api::kairos::node_op;
 use controlplane::AuditEvent;
 use e2e::{Installed, Objects, name};
+use futures::StreamExt as _;
+use kube::Api;
+use kube::core::{ApiResource, DynamicObject};
+use kube::runtime::watcher;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 pub(crate) const NAMESPACE: &str = "default";
 const NODE: domain::object::Kind = api::nodes::node::KIND;
@@ -110,6 +117,50 @@ impl Course {
             course.most = course.most.max(open);
         }
         course
+    }
+}
+
+/// Counts cordoned nodes as they change, by a watch. Where processes are killed the audit log does not tell what became of a
+/// request that nobody waited for.
+pub(crate) struct Cordons {
+    most: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Cordons {
+    pub(crate) fn watch(world: &Installed) -> Self {
+        let most = Arc::new(AtomicUsize::new(0));
+        let (counted, client) = (most.clone(), world.objects().client().clone());
+        let resource = ApiResource {
+            group: String::new(),
+            version: "v1".to_owned(),
+            api_version: "v1".to_owned(),
+            kind: NODE.kind.to_owned(),
+            plural: NODE.plural.to_owned(),
+        };
+        let task = tokio::spawn(async move {
+            let nodes: Api<DynamicObject> = Api::all_with(client, &resource);
+            let mut events = watcher(nodes, watcher::Config::default()).boxed();
+            let mut cordoned = BTreeSet::new();
+            while let Some(event) = events.next().await {
+                if let Ok(watcher::Event::Apply(node) | watcher::Event::InitApply(node)) = event {
+                    let name = node.metadata.name.unwrap_or_default();
+                    if node.data["spec"]["unschedulable"] == true {
+                        cordoned.insert(name);
+                    } else {
+                        cordoned.remove(&name);
+                    }
+                    counted.fetch_max(cordoned.len(), Ordering::Relaxed);
+                }
+            }
+        });
+        Self { most, task }
+    }
+
+    /// How many there were at a time, at most.
+    pub(crate) fn most(self) -> usize {
+        self.task.abort();
+        self.most.load(Ordering::Relaxed)
     }
 }
 
