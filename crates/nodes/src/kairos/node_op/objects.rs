@@ -96,7 +96,7 @@ impl Objects {
                 Work::Failed(said(&Said { reason: ended.reason.clone(), message: ended.message.clone() }))
             }
             Progress::Running if job.row.meta.deleting => Work::Leaving,
-            Progress::Running => match (&job.row.malformed, &job.stuck, self.unmade(now)) {
+            Progress::Running => match (&job.row.malformed, &job.stuck, self.unmade()) {
                 (Some(error), _, _) => Work::Stuck(format!("its Job cannot be read: {error}").into()),
                 (None, Some(stuck), _) => Work::Stuck(stuck.clone()),
                 (None, None, Some(due)) if due <= now => {
@@ -108,7 +108,7 @@ impl Objects {
     }
 
     /// When the Job counts as stuck, if it makes no pod until then.
-    pub(super) fn unmade(&self, _now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn unmade(&self) -> Option<Timestamp> {
         let job = self.job.as_ref().filter(|job| !job.has_begun() && job.stuck.is_none())?;
         job.row.meta.created.map(|created| after(created, POD_MADE_WITHIN))
     }

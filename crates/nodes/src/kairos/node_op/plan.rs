@@ -173,8 +173,8 @@ impl Planned {
             facts.record.started = true;
             Verdict { then: self.then, recheck: self.recheck, .. } = next(&facts, policy, now);
         }
-        if let Some(Work::Running) = Some(&self.facts.work)
-            && let Some(due) = seen.objects.unmade(now)
+        if self.facts.work == Work::Running
+            && let Some(due) = seen.objects.unmade()
         {
             self.recheck = Some(self.recheck.map_or(due, |recheck| recheck.min(due)));
         }
