@@ -1,8 +1,8 @@
 //! What is done next for a NodeOp.
 //!
-//! In this order: the finalizer, before the first cordon and before anything that will reboot a node; whether pods are admitted, before the first node gets a place; what
-//! must be written down; then the steps on nodes, each node on its own; and at the end the leftovers of the original and the
-//! finalizer.
+//! In this order: the finalizer, before the first cordon and before anything that will reboot a node; whether pods are
+//! admitted, before the first node gets a place; what must be written down; then the steps on nodes, each node on its own; and
+//! at the end the leftovers of the original and the finalizer.
 
 use std::time::Duration;
 

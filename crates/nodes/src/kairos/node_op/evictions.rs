@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use api::kairos::{PREFLIGHT_LABEL, REBOOT_LABEL};
+use api::kairos::PREFLIGHT_LABEL;
 use api::nodes::disruption_budget::{Amount, DisruptionBudgetRow};
 use api::nodes::pod::NodePodRow;
 use domain::object::ObjectKey;
@@ -73,7 +73,7 @@ impl Evictions {
             uid: row.meta.uid.clone(),
             role: if own == Some(&row.meta.key) {
                 Role::Controller
-            } else if row.labels.contains_key(REBOOT_LABEL) {
+            } else if row.reboots {
                 Role::Reboot
             } else if operation {
                 Role::Operation

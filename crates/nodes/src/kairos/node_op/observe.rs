@@ -76,8 +76,6 @@ pub struct Seen {
     pub read: bool,
     /// Its Job is gone: that was read live.
     pub job_gone: bool,
-    /// When what was read of its pods is old.
-    pub look_until: Option<Timestamp>,
     /// Pods that were asked to leave since they were read.
     pub asked: BTreeSet<Box<str>>,
 }
@@ -215,7 +213,6 @@ pub(super) fn observe(
             reread: kept.is_some_and(|kept| kept.reread),
             read: kept.is_some_and(|kept| kept.read),
             job_gone: kept.is_some_and(|kept| kept.job_gone),
-            look_until: look.map(|look| runtime::clock::after(look.at, super::evictions::FRESH)),
             asked: look.map(|look| look.asked.clone()).unwrap_or_default(),
             objects,
             facts,

@@ -12,9 +12,7 @@ use super::objects::JobSeen;
 use super::observe::{Observed, Seen};
 use super::policy;
 use crate::admit::{self, Admission, Candidate, Standing};
-use crate::machine::{
-    Action, Approval, End, Facts, Mark, Policy, Record, State, Work, next, standing, state,
-};
+use crate::machine::{Action, Approval, End, Facts, Mark, Policy, Record, Work, next, standing};
 use crate::reason::Reason;
 
 /// More rounds than writes can follow from each other.
@@ -49,8 +47,6 @@ pub(super) struct Plan {
 pub(super) struct Planned {
     /// As they are, or as they are after the write.
     pub(super) facts: Facts,
-    /// Where it stands.
-    pub(super) state: State,
     /// How it counts.
     pub(super) standing: Standing,
     /// What the engine says of it.
@@ -157,12 +153,11 @@ impl Plan {
 
 impl Planned {
     fn new(facts: Facts, policy: &Policy, now: Timestamp) -> Self {
-        let (state, standing) = (state(&facts, policy, now), standing(&facts, policy, now));
-        Self { facts, state, standing, then: Then::Done, act: None, recheck: None }
+        let standing = standing(&facts, policy, now);
+        Self { facts, standing, then: Then::Done, act: None, recheck: None }
     }
 
     fn look(&mut self, policy: &Policy, seen: &Seen, now: Timestamp) {
-        self.state = state(&self.facts, policy, now);
         self.standing = standing(&self.facts, policy, now);
         let Verdict { steps, then, recheck } = next(&self.facts, policy, now);
         (self.then, self.recheck) = (then, recheck);

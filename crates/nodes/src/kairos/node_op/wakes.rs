@@ -32,9 +32,10 @@ pub(super) fn of_node(
     before: Option<&NodeRow>,
     after: Option<&NodeRow>,
 ) -> Vec<ObjectKey> {
-    if let (Some(before), Some(after)) = (before, after)
-        && is_same(before, after)
-    {
+    // Of labels and annotations those that count stand in fields of their own.
+    if is_same(before, after, |node| {
+        (node.meta.resource_version, node.meta.digest) = (ResourceVersion::default(), 0);
+    }) {
         return Vec::new();
     }
     let selects = |op: &NodeOpRow, node: Option<&NodeRow>| {
@@ -55,29 +56,15 @@ pub(super) fn of_node(
     ops.filter(concerns).map(|op| op.meta.key.clone()).collect()
 }
 
-/// Whether two rows of a Node differ in nothing but their resourceVersion, and in what no operation looks at.
-fn is_same(before: &NodeRow, after: &NodeRow) -> bool {
-    let plain = |node: &NodeRow| {
-        let mut node = node.clone();
-        node.meta.resource_version = ResourceVersion::default();
-        node.meta.digest = 0;
-        node
-    };
-    plain(before) == plain(after)
-}
-
-/// Whether two Jobs differ in nothing but when they were written.
-fn is_same_job(before: &NodeJobRow, after: &NodeJobRow) -> bool {
-    let mut before = before.clone();
-    before.meta.resource_version = after.meta.resource_version;
-    before == *after
-}
-
-/// Whether two pods differ in nothing but when they were written.
-fn is_same_pod(before: &OperationPodRow, after: &OperationPodRow) -> bool {
-    let mut before = before.clone();
-    before.meta.resource_version = after.meta.resource_version;
-    before == *after
+/// Whether two rows differ in nothing but when they were written, and in what `plain` takes out of them.
+fn is_same<R: Row>(before: Option<&R>, after: Option<&R>, plain: fn(&mut R)) -> bool {
+    let (Some(before), Some(after)) = (before, after) else { return false };
+    let [before, after] = [before, after].map(|row| {
+        let mut row = row.clone();
+        plain(&mut row);
+        row
+    });
+    before == after
 }
 
 /// Whether a pod of a command has become something that is looked at: it has begun, ended, or is stuck.
@@ -100,9 +87,7 @@ pub(super) fn of_job(
     before: Option<&NodeJobRow>,
     after: Option<&NodeJobRow>,
 ) -> Vec<ObjectKey> {
-    if let (Some(before), Some(after)) = (before, after)
-        && is_same_job(before, after)
-    {
+    if is_same(before, after, |job| job.meta.resource_version = ResourceVersion::default()) {
         return Vec::new();
     }
     let owners = [before, after].into_iter().flatten().filter_map(|job| job.owner_uid.as_deref());
@@ -116,9 +101,7 @@ pub(super) fn of_pod(
     before: Option<&OperationPodRow>,
     after: Option<&OperationPodRow>,
 ) -> Vec<ObjectKey> {
-    if let (Some(before), Some(after)) = (before, after)
-        && is_same_pod(before, after)
-    {
+    if is_same(before, after, |pod| pod.meta.resource_version = ResourceVersion::default()) {
         return Vec::new();
     }
     let commands = [before, after].into_iter().flatten().all(|pod| pod.role == Role::Command);
