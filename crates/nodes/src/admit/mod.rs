@@ -12,15 +12,6 @@ use domain::verdict::Because;
 
 use crate::reason::Reason;
 
-/// Labels of a control-plane node; their values do not count.
-pub const CONTROL_PLANE_LABELS: [&str; 2] =
-    ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
-
-/// Whether a node with labels of these keys belongs to the control plane.
-pub fn is_control_plane<'a>(keys: impl IntoIterator<Item = &'a str>) -> bool {
-    keys.into_iter().any(|key| CONTROL_PLANE_LABELS.contains(&key))
-}
-
 /// A number of nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
