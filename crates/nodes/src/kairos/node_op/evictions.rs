@@ -31,6 +31,33 @@ pub struct Look {
     pub budgets: Vec<DisruptionBudgetRow>,
     /// Uids of pods that were asked to leave since.
     pub asked: BTreeSet<Box<str>>,
+    /// Since when every look has shown the same.
+    pub same_since: Timestamp,
+}
+
+impl Look {
+    /// What was read now, after an earlier look.
+    pub(super) fn after(
+        earlier: Option<&Self>,
+        pods: Vec<NodePodRow>,
+        budgets: Vec<DisruptionBudgetRow>,
+        at: Timestamp,
+    ) -> Self {
+        let now = Self { at, pods, budgets, asked: BTreeSet::new(), same_since: at };
+        let same = earlier.filter(|earlier| earlier.asked.is_empty() && earlier.shows() == now.shows());
+        Self { same_since: same.map_or(at, |earlier| earlier.same_since), ..now }
+    }
+
+    /// What a drain rests on; other budgets of the cluster change all the time.
+    fn shows(&self) -> (Vec<impl PartialEq>, Vec<Budget>) {
+        let pod = |pod: &NodePodRow| (pod.meta.uid.clone(), pod.phase.clone(), pod.ready, pod.leaving_by);
+        (self.pods.iter().map(pod).collect(), self.budgets())
+    }
+
+    /// The budgets over pods of the node.
+    fn budgets(&self) -> Vec<Budget> {
+        self.budgets.iter().filter_map(|row| budget(row, &self.pods)).collect()
+    }
 }
 
 /// What is kept of a node's drain in memory.
@@ -43,11 +70,27 @@ pub struct Evictions {
 }
 
 impl Evictions {
-    /// The pods as the engine is told of them, while what was read still holds.
-    pub(super) fn pods(&self, own: Option<&ObjectKey>, of: &str, now: Timestamp) -> Option<Pods> {
+    /// The pods as the engine is told of them, while what was read still holds. A pod of a DaemonSet that was made since the
+    /// drain began has come for one that has left: it stays, or the two would go on without end.
+    pub(super) fn pods(
+        &self,
+        own: Option<&ObjectKey>,
+        of: &str,
+        since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Pods> {
         let look = self.look.as_ref().filter(|look| within(look.at, FRESH, now))?;
-        let pods = look.pods.iter().map(|row| self.pod(row, own, of)).collect();
-        Some(Pods { pods, budgets: look.budgets.iter().filter_map(|row| budget(row, &look.pods)).collect() })
+        let came = |row: &NodePodRow| {
+            // Objects tell whole seconds.
+            let made = row.meta.created.zip(since).map(|(made, since)| made.as_second() >= since.as_second());
+            row.daemon && made.unwrap_or_default()
+        };
+        let pod = |row: &NodePodRow| Pod { left_out: came(row), ..self.pod(row, own, of) };
+        Some(Pods {
+            pods: look.pods.iter().map(pod).collect(),
+            budgets: look.budgets(),
+            unchanged_since: Some(look.same_since),
+        })
     }
 
     /// A pod was asked to leave.

@@ -442,6 +442,52 @@ fn the_pause_begins_when_the_node_is_given_back() {
 }
 
 #[test]
+fn a_drain_that_nothing_holds_back_is_late_too() {
+    let draining = |at_deadline, now| {
+        let facts = with(|facts| {
+            cordoned(facts);
+            facts.record.drain_since = Some(at(0));
+            let key = domain::object::ObjectKey::new("ns", "p");
+            let pod = crate::drain::Pod { key, owned: true, ..crate::drain::Pod::default() };
+            facts.pods = Some(Pods { pods: vec![pod], ..Pods::default() });
+        });
+        let drain =
+            Some(Drains { deadline: Some(Duration::from_secs(600)), at_deadline, ..Drains::default() });
+        shown(&facts, &Policy { preflight: false, reboot: None, drain, ..everything() }, now)
+    };
+    use crate::drain::AtDeadline::{Fail, Force, Skip};
+    assert_eq!(draining(Fail, 599), "Draining: evict ns/p");
+    let late = "Failed: note that it failed: the node could not be drained in time: Pod ns/p is on the node";
+    assert_eq!(draining(Fail, 600), late);
+    assert_eq!(draining(Force, 600), "Draining: delete ns/p");
+    assert_eq!(draining(Skip, 600), "Draining: run the command");
+}
+
+#[test]
+fn a_drain_that_waits_for_hours_is_looked_at_less_often() {
+    let next_look = |unchanged: Option<i64>, now| {
+        let facts = with(|facts| {
+            cordoned(facts);
+            facts.record.drain_since = Some(at(0));
+            let key = domain::object::ObjectKey::new("ns", "p");
+            let leaving_by = Some(at(30));
+            let pod = crate::drain::Pod { key, owned: true, leaving_by, ..crate::drain::Pod::default() };
+            let unchanged_since = unchanged.map(at);
+            facts.pods = Some(Pods { pods: vec![pod], unchanged_since, ..Pods::default() });
+        });
+        let drain = Some(Drains { deadline: Some(Duration::from_secs(9000)), ..Drains::default() });
+        let policy = Policy { preflight: false, reboot: None, drain, ..everything() };
+        next(&facts, &policy, at(now)).recheck
+    };
+    assert_eq!(next_look(None, 1000), Some(at(1015)));
+    assert_eq!(next_look(Some(990), 1000), Some(at(1015)));
+    assert_eq!(next_look(Some(0), 1000), Some(at(1100)));
+    assert_eq!(next_look(Some(0), 7000), Some(at(7120)));
+    assert_eq!(next_look(Some(0), 8950), Some(at(9000)), "at the deadline in any case");
+    assert_eq!(next_look(Some(2000), 1000), Some(at(1100)), "a clock that was set back");
+}
+
+#[test]
 fn what_ends_a_preflight_ends_the_way_undisturbed() {
     let ended = |preflight| shown(&with(|facts| facts.preflight = preflight), &everything(), 0);
     assert_eq!(ended(Check::Skip("at v2\n".into())), "Done: note that it is skipped: at v2");
