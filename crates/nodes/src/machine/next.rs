@@ -114,7 +114,7 @@ fn preflight(facts: &Facts, policy: &Policy) -> Option<Next> {
         Check::Absent => runs().step(Action::StartPreflight),
         Check::Stuck(text) => stuck("the preflight pod", text),
         Check::Passed => runs().step(Action::Mark(Mark::Checked)),
-        _ => runs(),
+        _ => if_ready(facts, runs()),
     })
 }
 
@@ -124,7 +124,7 @@ fn arm(facts: &Facts, policy: &Policy) -> Option<Next> {
     let starts = || works(Reason::RebootPodStarting, "the pod that will reboot the node is not ready yet");
     match &facts.reboot {
         RebootPod::Absent => Some(starts().step(Action::ArmReboot)),
-        RebootPod::Starting | RebootPod::Leaving => Some(starts()),
+        RebootPod::Starting | RebootPod::Leaving => Some(if_ready(facts, starts())),
         RebootPod::Stuck(text) => Some(stuck("the pod that will reboot the node", text)),
         RebootPod::Armed | RebootPod::Asked | RebootPod::Claimed | RebootPod::Failed(_) => None,
     }
@@ -196,7 +196,7 @@ fn running(facts: &Facts, policy: &Policy, node: &Node) -> Next {
             Some(boot_id) if *boot_id != node.boot_id && !node.boot_id.is_empty() => {
                 runs().step(Action::Mark(Mark::Adopted(node.boot_id.clone())))
             }
-            _ => runs(),
+            _ => if_ready(facts, runs()),
         },
     }
 }
@@ -254,6 +254,11 @@ fn verifying(facts: &Facts, policy: &Policy, node: &Node, now: Timestamp) -> Nex
         };
     }
     works(Reason::CoolingDown, "the node is back").step(Action::Mark(Mark::Verified(now)))
+}
+
+/// What is awaited of a kubelet, which does nothing while its node is not Ready.
+fn if_ready(facts: &Facts, awaits: Next) -> Next {
+    if present(facts).is_some_and(|node| node.ready) { awaits } else { not_ready(facts) }
 }
 
 fn not_ready(facts: &Facts) -> Next {

@@ -194,9 +194,8 @@ pub(super) fn learn(
                 (_, Answer::Pods { pods, budgets }) => {
                     node.evictions.look = Some(Look::after(node.evictions.look.as_ref(), pods, budgets, now));
                 }
-                (Step::Remove { removal, .. }, _) => node.evictions.asked(&removal.uid),
-                // A pod may have come to the node right before.
-                (Step::Cordon { .. }, _) => node.evictions.look = None,
+                (Step::Remove { removal, .. }, _) => node.evictions.asked(&removal.uid, now),
+                (Step::Cordon { .. }, _) => node.evictions.anew(),
                 _ => {}
             }
             true
@@ -213,7 +212,7 @@ pub(super) fn learn(
             }
             // It is gone, or is another pod of its name: the next look says so.
             (Step::Remove { removal, .. }, Refusal::NotFound | Refusal::Conflict) => {
-                node.evictions.asked(&removal.uid);
+                node.evictions.asked(&removal.uid, now);
                 true
             }
             (Step::ReadJob { .. }, Refusal::NotFound) => {

@@ -188,10 +188,9 @@ pub(super) fn observe(
             }
         };
         let facts = facts(op, &name, node, wanted, record, &objects, now);
-        let since = facts.record.drain_since;
         let facts = Facts {
             node: node.map(|node| described(snapshot, node)),
-            pods: kept.and_then(|kept| kept.evictions.pods(settings.pod.as_ref(), &label(op), since, now)),
+            pods: kept.and_then(|kept| kept.evictions.pods(settings.pod.as_ref(), &label(op), now)),
             ..facts
         };
         let other = busy.get(&name).cloned().or_else(|| reserved(shared, &name, op, now));

@@ -138,6 +138,33 @@ fn the_way_of_a_node_from_its_facts_alone() {
 }
 
 #[test]
+fn what_a_kubelet_does_is_not_awaited_of_a_node_that_is_not_ready() {
+    let away = |change: fn(&mut Facts)| {
+        let facts = with(|facts| {
+            change(facts);
+            node(facts).ready = false;
+        });
+        shown(&facts, &everything(), 0)
+    };
+    assert_eq!(away(|facts| facts.preflight = Check::Running), "Preflight NodeNotReady");
+    assert_eq!(
+        away(|facts| {
+            facts.record.checked = true;
+            facts.reboot = RebootPod::Starting;
+        }),
+        "Approved NodeNotReady"
+    );
+    assert_eq!(
+        away(|facts| {
+            facts.record.checked = true;
+            facts.record.started = true;
+            facts.work = Work::Running;
+        }),
+        "Running NodeNotReady"
+    );
+}
+
+#[test]
 fn a_node_waits_for_its_turn_and_says_why() {
     let held = Because::new(crate::reason::Reason::ConcurrencyReached, "full");
     let mut facts = facts();
