@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::admit::Standing;
 use crate::cordon::{Cordon, Owner};
+use crate::drain::AtDeadline::{Fail, Force, Skip};
 
 const OURS: &str = "ns/op@uid";
 
@@ -482,7 +483,6 @@ fn a_drain_that_nothing_holds_back_is_late_too() {
             Some(Drains { deadline: Some(Duration::from_secs(600)), at_deadline, ..Drains::default() });
         shown(&facts, &Policy { preflight: false, reboot: None, drain, ..everything() }, now)
     };
-    use crate::drain::AtDeadline::{Fail, Force, Skip};
     assert_eq!(draining(Fail, 599), "Draining: evict ns/p");
     let late = "Failed: note that it failed: the node could not be drained in time: Pod ns/p is on the node";
     assert_eq!(draining(Fail, 600), late);
