@@ -83,7 +83,7 @@ pub struct Spec {
     /// Resources of the preflight's container. Absent: the manager's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preflight_resources: Option<Resources>,
-    /// Resources of the reboot pod's container. Absent: the manager's own.
+    /// Resources of the reboot pod's container, and of that which tells the boot ID after the command. Absent: the manager's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot_resources: Option<Resources>,
 }

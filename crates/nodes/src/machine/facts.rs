@@ -174,6 +174,8 @@ pub struct Pods {
     pub pods: Vec<Pod>,
     /// The budgets over any of them.
     pub budgets: Vec<Budget>,
+    /// Since when every look has shown the same, and nothing was removed; nothing where that is not known.
+    pub unchanged_since: Option<Timestamp>,
 }
 
 /// What is done on a node, and how.

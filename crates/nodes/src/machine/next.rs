@@ -1,5 +1,7 @@
 //! The one thing to do next, or why there is none.
 
+use std::time::Duration;
+
 use domain::verdict::{Because, Then, Verdict};
 use jiff::Timestamp;
 
@@ -13,6 +15,9 @@ use crate::cordon::{self, Claim, Undo};
 use crate::reason::Reason;
 
 type Next = Verdict<Action, Reason>;
+
+/// A drain that waits is looked at again after this time, however long it has waited.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(120);
 
 impl Failure {
     /// The failure, for people.
@@ -109,7 +114,7 @@ fn preflight(facts: &Facts, policy: &Policy) -> Option<Next> {
         Check::Absent => runs().step(Action::StartPreflight),
         Check::Stuck(text) => stuck("the preflight pod", text),
         Check::Passed => runs().step(Action::Mark(Mark::Checked)),
-        _ => runs(),
+        _ => if_ready(facts, runs()),
     })
 }
 
@@ -119,7 +124,7 @@ fn arm(facts: &Facts, policy: &Policy) -> Option<Next> {
     let starts = || works(Reason::RebootPodStarting, "the pod that will reboot the node is not ready yet");
     match &facts.reboot {
         RebootPod::Absent => Some(starts().step(Action::ArmReboot)),
-        RebootPod::Starting | RebootPod::Leaving => Some(starts()),
+        RebootPod::Starting | RebootPod::Leaving => Some(if_ready(facts, starts())),
         RebootPod::Stuck(text) => Some(stuck("the pod that will reboot the node", text)),
         RebootPod::Armed | RebootPod::Asked | RebootPod::Claimed | RebootPod::Failed(_) => None,
     }
@@ -141,7 +146,8 @@ fn drain(facts: &Facts, policy: &Policy, node: &Node, now: Timestamp) -> Option<
     // Past a deadline there is one more look, and no further one is due at it.
     let deadline = drains.deadline.map(|deadline| after(since, deadline)).filter(|deadline| *deadline > now);
     let recheck = |verdict: Next| {
-        let look = plan.again.into_iter().chain(deadline).fold(after(now, policy.look_again), Timestamp::min);
+        let pause = pause(facts, policy, now);
+        let look = plan.again.into_iter().chain(deadline).fold(after(now, pause), Timestamp::min);
         verdict.recheck(look)
     };
     if let Some(because) = &plan.hindrance {
@@ -155,6 +161,14 @@ fn drain(facts: &Facts, policy: &Policy, node: &Node, now: Timestamp) -> Option<
         return Some(recheck(then.step(Action::Remove(plan.remove.clone()))));
     }
     plan.waits.is_some().then(|| recheck(then))
+}
+
+/// How long the pods of a drain are left alone between two looks. Where nothing has changed for hours, nobody is asked every few
+/// seconds; what changes then is seen a tenth later than it might be.
+fn pause(facts: &Facts, policy: &Policy, now: Timestamp) -> Duration {
+    let unchanged = facts.pods.as_ref().and_then(|pods| pods.unchanged_since);
+    let waited = unchanged.map_or(Duration::ZERO, |since| now.duration_since(since).unsigned_abs());
+    (waited / 10).clamp(policy.look_again, LOOK_AT_LEAST_EVERY.max(policy.look_again))
 }
 
 fn cordon(facts: &Facts, node: &Node) -> Option<Next> {
@@ -182,7 +196,7 @@ fn running(facts: &Facts, policy: &Policy, node: &Node) -> Next {
             Some(boot_id) if *boot_id != node.boot_id && !node.boot_id.is_empty() => {
                 runs().step(Action::Mark(Mark::Adopted(node.boot_id.clone())))
             }
-            _ => runs(),
+            _ => if_ready(facts, runs()),
         },
     }
 }
@@ -240,6 +254,11 @@ fn verifying(facts: &Facts, policy: &Policy, node: &Node, now: Timestamp) -> Nex
         };
     }
     works(Reason::CoolingDown, "the node is back").step(Action::Mark(Mark::Verified(now)))
+}
+
+/// What is awaited of a kubelet, which does nothing while its node is not Ready.
+fn if_ready(facts: &Facts, awaits: Next) -> Next {
+    if present(facts).is_some_and(|node| node.ready) { awaits } else { not_ready(facts) }
 }
 
 fn not_ready(facts: &Facts) -> Next {

@@ -123,12 +123,15 @@ fn before_work(facts: &Facts, policy: &Policy, node: &Node, now: Timestamp) -> S
     if let Some(drains) = drains(policy)
         && past_deadline(facts, drains, now)
         && let Some(plan) = drain_plan(facts, policy, now)
-        && let Some(because) = plan.because()
+        && !plan.is_over()
     {
         // Past it, a refused pod hinders also where force was asked for.
         let over = drains.at_deadline == AtDeadline::Fail || plan.hindrance.is_some();
         if over {
-            return failed(Reason::DrainTimedOut, &because.to_string(), Reach::Untouched);
+            // Pods that keep coming to the node are held back by nothing.
+            let left = || plan.remove.first().map(|pod| format!("Pod {} is on the node", pod.pod));
+            let why = plan.because().map(ToString::to_string).or_else(left).unwrap_or_default();
+            return failed(Reason::DrainTimedOut, &why, Reach::Untouched);
         }
     }
     let claim = cordon::claim(&node.cordon, &facts.owner);

@@ -296,7 +296,7 @@ impl Manager {
                 }
             })
             .collect();
-        Pods { pods, budgets }
+        Pods { pods, budgets, unchanged_since: None }
     }
 
     fn apply(&mut self, name: &str, action: Action) {

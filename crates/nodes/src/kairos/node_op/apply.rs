@@ -39,12 +39,14 @@ pub enum Step {
         /// Its finalizers.
         finalizers: Vec<Box<str>>,
     },
-    /// Ask whether a pod of the operation would be admitted, without making it.
+    /// Ask whether a pod and a Job of the operation would be admitted, without making them.
     TryPod {
         /// The NodeOp.
         op: Meta,
         /// The pod.
-        body: Value,
+        pod: Value,
+        /// The Job.
+        job: Value,
     },
     /// Write down what objects do not keep of nodes, with their entries.
     Write {
@@ -61,6 +63,8 @@ pub enum Step {
     },
     /// Make one of the objects that give reboot pods their rights.
     Grant {
+        /// The node whose reboot pod is the next to be made.
+        node: Box<str>,
         /// The NodeOp.
         op: Meta,
         /// Which, from 0.
@@ -159,6 +163,7 @@ impl Step {
             | Self::ReadJob { node, .. }
             | Self::ReadPods { node }
             | Self::Create { node, .. }
+            | Self::Grant { node, .. }
             | Self::Remove { node, .. }
             | Self::Tell { node, .. }
             | Self::Delete { node, .. } => Some(node),
@@ -167,7 +172,6 @@ impl Step {
             | Self::LetGo { .. }
             | Self::TryPod { .. }
             | Self::Write { .. }
-            | Self::Grant { .. }
             | Self::ReadBinding { .. }
             | Self::RemoveBinding { .. } => None,
         }
@@ -275,8 +279,9 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             finalizers.retain(|finalizer| **finalizer != *FINALIZER);
             patch::<NodeOpRow>(&shell, KIND, &op, held(&op, &finalizers)).await
         }
-        Step::TryPod { op, body } => {
-            shell.try_create(&Place::of(pod::KIND), &op.key.namespace, &body).await?;
+        Step::TryPod { op, pod, job } => {
+            shell.try_create(&Place::of(pod::KIND), &op.key.namespace, &pod).await?;
+            shell.try_create(&Place::of(node_job::KIND), &op.key.namespace, &job).await?;
             Ok(Applied::answer(Answer::Done))
         }
         Step::Write { op, patch, .. } => {

@@ -50,15 +50,16 @@ pub(super) fn decide(observed: &Observed, now: Timestamp) -> Verdict<Step, Reaso
         planned.nodes.values().all(|node| node.act.is_none() && node.standing != Standing::InFlight);
     let verdict = Verdict { steps: Vec::new(), recheck: None, then };
     let verdict = wakes(observed, &planned, verdict, now);
-    if planned.starts && (op.cordon || op.reboot_on_success) && !op.has_finalizer() {
+    let disturbs = planned.starts && (op.cordon || op.reboot_on_success) || is_cordoned(observed);
+    if disturbs && !op.has_finalizer() {
         return verdict.step(Step::Hold { op: op.meta.clone(), finalizers: op.finalizers.clone() });
     }
     if planned.starts
         && observed.admitted.is_none()
         && let Some(node) = observed.nodes.values().find_map(|seen| seen.node.as_ref())
     {
-        let body = manifest::trial(op, node, &observed.settings);
-        return verdict.step(Step::TryPod { op: op.meta.clone(), body });
+        let (pod, job) = manifest::trial(op, node, &observed.settings);
+        return verdict.step(Step::TryPod { op: op.meta.clone(), pod, job });
     }
     if planned.dirty
         && let Some(patch) = status::records(observed, &planned, now)
@@ -98,17 +99,11 @@ fn undo(observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
 /// Removes what the original left for this NodeOp, once no reboot pod of its shape needs it, and then the finalizer.
 fn farewell(observed: &Observed, verdict: Verdict<Step, Reason>) -> Verdict<Step, Reason> {
     let op = &observed.op;
-    let claim = observe::owner(&op.meta);
-    let cordoned =
-        |seen: &Seen| seen.facts.node.as_ref().is_some_and(|node| node.cordon.is_claimed_by(&claim));
     if !op.has_finalizer() || observed.sentinel {
         return verdict;
     }
     // The cordon of a node that has failed stays, and so does the finalizer: whoever deletes the NodeOp has it undone.
-    if !op.meta.deleting && observed.nodes.values().any(cordoned) {
-        return verdict;
-    }
-    if !op.meta.deleting && observed.over_cordoned {
+    if !op.meta.deleting && is_cordoned(observed) {
         return verdict;
     }
     let name = format!("{CLUSTER_ROLE_BINDING_PREFIX}{}", op.meta.key.name);
@@ -119,6 +114,14 @@ fn farewell(observed: &Observed, verdict: Verdict<Step, Reason>) -> Verdict<Step
         }
         _ => verdict.step(Step::LetGo { op: op.meta.clone(), finalizers: op.finalizers.clone() }),
     }
+}
+
+/// Whether a node has a cordon of ours: the NodeOp must not vanish before that is undone, whoever took the finalizer away.
+fn is_cordoned(observed: &Observed) -> bool {
+    let claim = observe::owner(&observed.op.meta);
+    let claimed =
+        |seen: &Seen| seen.facts.node.as_ref().is_some_and(|node| node.cordon.is_claimed_by(&claim));
+    observed.over_cordoned || observed.nodes.values().any(claimed)
 }
 
 /// Whether the operation has ended: nothing is to be started any more, and nothing is in flight.
@@ -172,10 +175,8 @@ fn then(observed: &Observed, plan: &Plan, now: Timestamp) -> Then<Reason> {
     if let Some(refused) = observed.admitted.as_ref().and_then(|admitted| admitted.refused.as_ref())
         && plan.starts
     {
-        let because = Because::new(refused.reason, refused.message.clone()).not_before(refused.until);
-        return Then::Failed(
-            because.unblock("let the namespace admit privileged pods, or correct the NodeOp"),
-        );
+        let because = Because::new(refused.reason, refused.message.clone());
+        return Then::Failed(because.unblock("let the namespace admit them, or correct the NodeOp"));
     }
     if let Some((name, count)) = &failed {
         let stopped = waiting.iter().any(|(_, because, _)| because.reason == Reason::StoppedAfterFailure);
@@ -231,6 +232,9 @@ fn wakes(
     now: Timestamp,
 ) -> Verdict<Step, Reason> {
     let mut due: Vec<Timestamp> = plan.nodes.values().filter_map(|node| node.recheck).collect();
+    // Not told in the status: it would be written for each try.
+    let refused = observed.admitted.as_ref().and_then(|admitted| admitted.refused.as_ref());
+    due.extend(refused.map(|refused| refused.until));
     due.extend(observed.nodes.values().filter_map(|seen| seen.trouble.as_ref()).map(|trouble| trouble.until));
     if verdict.then != Then::Done
         && let Some(at) = observed.op.status.last_updated
@@ -286,7 +290,7 @@ fn step(observed: &Observed, seen: &Seen, act: &Act) -> Option<Step> {
         Action::StartPreflight => create(Made::Preflight),
         Action::ArmReboot if observed.access < GRANTS => {
             let (kind, body) = manifest::grant(op, observed.access);
-            Some(Step::Grant { op: op.meta.clone(), nth: observed.access, kind, body })
+            Some(Step::Grant { node: name.clone(), op: op.meta.clone(), nth: observed.access, kind, body })
         }
         Action::ArmReboot => create(Made::Reboot),
         Action::Run => create(Made::Job),

@@ -31,6 +31,33 @@ pub struct Look {
     pub budgets: Vec<DisruptionBudgetRow>,
     /// Uids of pods that were asked to leave since.
     pub asked: BTreeSet<Box<str>>,
+    /// Since when every look has shown the same.
+    pub same_since: Timestamp,
+}
+
+impl Look {
+    /// What was read now, after an earlier look.
+    pub(super) fn after(
+        earlier: Option<&Self>,
+        pods: Vec<NodePodRow>,
+        budgets: Vec<DisruptionBudgetRow>,
+        at: Timestamp,
+    ) -> Self {
+        let now = Self { at, pods, budgets, asked: BTreeSet::new(), same_since: at };
+        let same = earlier.filter(|earlier| earlier.asked.is_empty() && earlier.shows() == now.shows());
+        Self { same_since: same.map_or(at, |earlier| earlier.same_since), ..now }
+    }
+
+    /// What a drain rests on; other budgets of the cluster change all the time.
+    fn shows(&self) -> (Vec<impl PartialEq>, Vec<Budget>) {
+        let pod = |pod: &NodePodRow| (pod.meta.uid.clone(), pod.phase.clone(), pod.ready, pod.leaving_by);
+        (self.pods.iter().map(pod).collect(), self.budgets())
+    }
+
+    /// The budgets over pods of the node.
+    fn budgets(&self) -> Vec<Budget> {
+        self.budgets.iter().filter_map(|row| budget(row, &self.pods)).collect()
+    }
 }
 
 /// What is kept of a node's drain in memory.
@@ -38,20 +65,45 @@ pub struct Look {
 pub struct Evictions {
     /// The last look.
     pub look: Option<Look>,
+    /// When the first pod was asked to leave the cordoned node, and the uids of those that were there.
+    pub began: Option<(Timestamp, BTreeSet<Box<str>>)>,
     /// Pods by uid that the API server refused to evict, and until when they are left alone.
     pub refused: BTreeMap<Box<str>, Timestamp>,
 }
 
 impl Evictions {
-    /// The pods as the engine is told of them, while what was read still holds.
+    /// The pods as the engine is told of them, while what was read still holds. A pod that was made since the first one was asked
+    /// to leave has come in spite of the cordon, as those of DaemonSets do: it stays, or the two would go on without end.
     pub(super) fn pods(&self, own: Option<&ObjectKey>, of: &str, now: Timestamp) -> Option<Pods> {
         let look = self.look.as_ref().filter(|look| within(look.at, FRESH, now))?;
-        let pods = look.pods.iter().map(|row| self.pod(row, own, of)).collect();
-        Some(Pods { pods, budgets: look.budgets.iter().filter_map(|row| budget(row, &look.pods)).collect() })
+        let came = |row: &NodePodRow| {
+            self.began.as_ref().zip(row.meta.created).is_some_and(|((began, there), made)| {
+                // Objects tell whole seconds.
+                made.as_second() >= began.as_second() && !there.contains(&row.meta.uid)
+            })
+        };
+        let pod = |row: &NodePodRow| Pod { left_out: came(row), ..self.pod(row, own, of) };
+        Some(Pods {
+            pods: look.pods.iter().map(pod).collect(),
+            budgets: look.budgets(),
+            unchanged_since: Some(look.same_since),
+        })
     }
 
     /// A pod was asked to leave.
-    pub(super) fn asked(&mut self, uid: &str) {
+    pub(super) fn asked(&mut self, uid: &str, now: Timestamp) {
+        let there = || self.look.iter().flat_map(|look| &look.pods).map(|pod| pod.meta.uid.clone()).collect();
+        self.began.get_or_insert_with(|| (now, there()));
+        self.not_now(uid);
+    }
+
+    /// The node was cordoned: a pod may have come to it right before.
+    pub(super) fn anew(&mut self) {
+        (self.look, self.began) = (None, None);
+    }
+
+    /// A pod is not asked again before the next look.
+    fn not_now(&mut self, uid: &str) {
         if let Some(look) = &mut self.look {
             look.asked.insert(uid.into());
         }
@@ -59,7 +111,7 @@ impl Evictions {
 
     /// A pod must stay for now.
     pub(super) fn refused(&mut self, uid: &str, retry_after: Option<u32>, now: Timestamp) {
-        self.asked(uid);
+        self.not_now(uid);
         let pause = retry_after.map_or(REFUSED, |seconds| Duration::from_secs(seconds.into()).max(REFUSED));
         self.refused.retain(|_, until| *until > now);
         self.refused.insert(uid.into(), after(now, pause));

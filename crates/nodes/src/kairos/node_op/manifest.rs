@@ -52,9 +52,14 @@ pub(super) fn of(made: Made, op: &NodeOpRow, node: &Meta, settings: &Settings) -
 fn job(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value) {
     let base = format!("{}-{}", op.meta.key.name, node.key.name);
     let name = names::child(&base, LIMIT, &[&op.meta.uid, &node.key.name, &node.uid]);
-    let body = json!({
+    let body = job_named(&name, op, node, settings);
+    (name.into(), body)
+}
+
+fn job_named(name: &str, op: &NodeOpRow, node: &Meta, settings: &Settings) -> Value {
+    json!({
         "apiVersion": "batch/v1", "kind": "Job",
-        "metadata": metadata(&name, op, node, &[]),
+        "metadata": metadata(name, op, node, &[]),
         "spec": {
             "backoffLimit": op.backoff_limit,
             "template": {
@@ -62,8 +67,7 @@ fn job(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value) {
                 "spec": command_pod(op, node, settings),
             },
         },
-    });
-    (name.into(), body)
+    })
 }
 
 fn command_pod(op: &NodeOpRow, node: &Meta, settings: &Settings) -> Value {
@@ -89,7 +93,7 @@ fn command_pod(op: &NodeOpRow, node: &Meta, settings: &Settings) -> Value {
             "image": settings.operator_image,
             "command": [PROGRAM, "boot-id"],
             "env": [{"name": HOST_DIR_ENV, "value": path}],
-            "resources": little(),
+            "resources": reboot_resources(op),
             "volumeMounts": [{"name": HOST_VOLUME, "mountPath": path, "readOnly": true}],
         }]);
     } else {
@@ -129,7 +133,6 @@ fn preflight(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Val
 /// The pod that reboots the node when it is told to, see `manager reboot`.
 fn reboot(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value) {
     let name = child(op, node, "reboot");
-    let resources = op.reboot_resources.as_ref().map_or_else(little, |resources| resources.0.clone());
     let field =
         |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
     let mut spec = pod(op, node);
@@ -143,7 +146,7 @@ fn reboot(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value)
         "command": [PROGRAM, "reboot"],
         "env": [field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")],
         "securityContext": {"privileged": true, "runAsUser": 0, "runAsNonRoot": false},
-        "resources": resources,
+        "resources": reboot_resources(op),
     }]);
     let body = json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -153,14 +156,16 @@ fn reboot(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value)
     (name.into(), body)
 }
 
-/// Whether the API server admits what the NodeOp makes: the pod of its Job, and where there is one its reboot pod, which asks
-/// for more, are of one kind to whoever admits pods.
-pub(super) fn trial(op: &NodeOpRow, node: &Meta, settings: &Settings) -> Value {
-    json!({
+/// Whether the API server admits what the NodeOp makes: the pod of its Job, and the Job, which others may refuse. To whoever
+/// admits pods the reboot pod is one of that kind, and it is made before a node is disturbed.
+pub(super) fn trial(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Value, Value) {
+    let name = child(op, node, "trial");
+    let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": metadata(&child(op, node, "trial"), op, node, &[]),
+        "metadata": metadata(&name, op, node, &[]),
         "spec": command_pod(op, node, settings),
-    })
+    });
+    (pod, job_named(&name, op, node, settings))
 }
 
 /// Kind and manifest of the objects that give reboot pods their rights, in the order in which they are made: they read pods
@@ -217,6 +222,11 @@ fn pod(op: &NodeOpRow, node: &Meta) -> Value {
 
 fn host_root() -> Value {
     json!({"name": HOST_VOLUME, "hostPath": {"path": "/", "type": "Directory"}})
+}
+
+/// Of what is ours in an operation with a reboot.
+fn reboot_resources(op: &NodeOpRow) -> Value {
+    op.reboot_resources.as_ref().map_or_else(little, |resources| resources.0.clone())
 }
 
 fn little() -> Value {

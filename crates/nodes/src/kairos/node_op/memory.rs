@@ -20,8 +20,8 @@ use super::evictions::{Evictions, Look};
 /// When what the API server refused is tried again, at first and at the longest: what refuses it may have changed, and nobody
 /// tells of that.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
-/// When pods that a namespace does not admit are tried again.
-const ADMIT_AGAIN: Duration = Duration::from_secs(30);
+/// The same of pods that a namespace does not admit.
+const ADMIT_AGAIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(2 * 60));
 /// How long a place counts as taken whose write had no answer.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
@@ -151,19 +151,17 @@ pub(super) fn learn(
             let refused = match outcome {
                 Ok(_) => None,
                 Err(Refusal::Unavailable { .. }) => return false,
-                Err(refusal) => Some(refused(step, refusal, 1, after(now, ADMIT_AGAIN))),
+                Err(refusal) => {
+                    let before = memory.admitted.as_ref().and_then(|of| of.refused.as_ref());
+                    Some(again(step, refusal, before, ADMIT_AGAIN, now))
+                }
             };
             memory.admitted = Some(Admitted { of, refused });
             return true;
         }
-        Step::Grant { op, nth, .. } => {
-            return match outcome {
-                Ok(_) | Err(Refusal::AlreadyExists) => {
-                    memory.access = Some((op.uid.clone(), nth + 1));
-                    true
-                }
-                Err(_) => false,
-            };
+        Step::Grant { op, nth, .. } if matches!(outcome, Ok(_) | Err(Refusal::AlreadyExists)) => {
+            memory.access = Some((op.uid.clone(), nth + 1));
+            return true;
         }
         Step::ReadBinding { .. } => {
             memory.binding = match outcome {
@@ -187,15 +185,17 @@ pub(super) fn learn(
     let node = memory.node(name);
     match outcome {
         Ok(answer) => {
-            node.trouble = None;
+            // What was read before the next try says nothing about it.
+            if runtime::room::Step::writes(step) {
+                node.trouble = None;
+            }
             match (step, answer) {
                 (Step::ReadNode { .. }, _) => (node.reread, node.read) = (false, true),
                 (_, Answer::Pods { pods, budgets }) => {
-                    node.evictions.look = Some(Look { at: now, pods, budgets, ..Look::default() });
+                    node.evictions.look = Some(Look::after(node.evictions.look.as_ref(), pods, budgets, now));
                 }
-                (Step::Remove { removal, .. }, _) => node.evictions.asked(&removal.uid),
-                // A pod may have come to the node right before.
-                (Step::Cordon { .. }, _) => node.evictions.look = None,
+                (Step::Remove { removal, .. }, _) => node.evictions.asked(&removal.uid, now),
+                (Step::Cordon { .. }, _) => node.evictions.anew(),
                 _ => {}
             }
             true
@@ -212,7 +212,7 @@ pub(super) fn learn(
             }
             // It is gone, or is another pod of its name: the next look says so.
             (Step::Remove { removal, .. }, Refusal::NotFound | Refusal::Conflict) => {
-                node.evictions.asked(&removal.uid);
+                node.evictions.asked(&removal.uid, now);
                 true
             }
             (Step::ReadJob { .. }, Refusal::NotFound) => {
@@ -222,16 +222,24 @@ pub(super) fn learn(
             (Step::Delete { .. }, Refusal::NotFound | Refusal::Conflict) => false,
             (_, Refusal::Unavailable { .. }) => false,
             (_, refusal) => {
-                let times = node.trouble.as_ref().map_or(1, |trouble| trouble.times.saturating_add(1));
-                let pause = AGAIN.0.saturating_mul(1 << (times - 1).min(10)).min(AGAIN.1);
-                node.trouble = Some(refused(step, refusal, times, after(now, pause)));
+                node.trouble = Some(again(step, refusal, node.trouble.as_ref(), AGAIN, now));
                 true
             }
         },
     }
 }
 
-fn refused(step: &Step, refusal: &Refusal, times: u32, until: Timestamp) -> Trouble {
+/// A refusal after an earlier one, with a pause that doubles from the first of `pauses` to the second.
+fn again(
+    step: &Step,
+    refusal: &Refusal,
+    before: Option<&Trouble>,
+    pauses: (Duration, Duration),
+    now: Timestamp,
+) -> Trouble {
+    let times = before.map_or(1, |trouble| trouble.times.saturating_add(1));
+    let pause = pauses.0.saturating_mul(1 << (times - 1).min(10)).min(pauses.1);
+    let until = after(now, pause);
     let makes_pods = matches!(step, Step::TryPod { .. } | Step::Create { .. });
     let reason = match refusal {
         Refusal::AlreadyExists => Reason::NameTaken,

@@ -107,7 +107,7 @@ pub(super) fn observe(
     let Recall { memory, shared } = recall;
     let access = memory.access_made(&op.meta);
     let expired = |of: &Admitted| of.refused.as_ref().is_some_and(|refused| refused.until <= now);
-    memory.admitted.take_if(|of| of.of != (op.meta.uid.clone(), op.meta.generation) || expired(of));
+    memory.admitted.take_if(|of| of.of != (op.meta.uid.clone(), op.meta.generation));
     let mut observed = Observed {
         op: op.clone(),
         hidden: hidden(snapshot),
@@ -115,7 +115,7 @@ pub(super) fn observe(
         over: BTreeMap::new(),
         bystanders: Vec::new(),
         over_cordoned: false,
-        admitted: memory.admitted.clone(),
+        admitted: memory.admitted.clone().filter(|of| !expired(of)),
         access,
         binding: memory.binding.clone(),
         sentinel: false,

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::*;
 use crate::admit::Standing;
 use crate::cordon::{Cordon, Owner};
+use crate::drain::AtDeadline::{Fail, Force, Skip};
 
 const OURS: &str = "ns/op@uid";
 
@@ -135,6 +136,33 @@ fn the_way_of_a_node_from_its_facts_alone() {
         step(&mut facts);
         assert_eq!(shown(&facts, &everything(), 10), expected);
     }
+}
+
+#[test]
+fn what_a_kubelet_does_is_not_awaited_of_a_node_that_is_not_ready() {
+    let away = |change: fn(&mut Facts)| {
+        let facts = with(|facts| {
+            change(facts);
+            node(facts).ready = false;
+        });
+        shown(&facts, &everything(), 0)
+    };
+    assert_eq!(away(|facts| facts.preflight = Check::Running), "Preflight NodeNotReady");
+    assert_eq!(
+        away(|facts| {
+            facts.record.checked = true;
+            facts.reboot = RebootPod::Starting;
+        }),
+        "Approved NodeNotReady"
+    );
+    assert_eq!(
+        away(|facts| {
+            facts.record.checked = true;
+            facts.record.started = true;
+            facts.work = Work::Running;
+        }),
+        "Running NodeNotReady"
+    );
 }
 
 #[test]
@@ -439,6 +467,51 @@ fn the_pause_begins_when_the_node_is_given_back() {
     // That it is not Ready for a moment changes nothing any more.
     node(&mut facts).ready = false;
     assert_eq!(shown(&facts, &policy, 60), "Done: note that it is completed");
+}
+
+#[test]
+fn a_drain_that_nothing_holds_back_is_late_too() {
+    let draining = |at_deadline, now| {
+        let facts = with(|facts| {
+            cordoned(facts);
+            facts.record.drain_since = Some(at(0));
+            let key = domain::object::ObjectKey::new("ns", "p");
+            let pod = crate::drain::Pod { key, owned: true, ..crate::drain::Pod::default() };
+            facts.pods = Some(Pods { pods: vec![pod], ..Pods::default() });
+        });
+        let drain =
+            Some(Drains { deadline: Some(Duration::from_secs(600)), at_deadline, ..Drains::default() });
+        shown(&facts, &Policy { preflight: false, reboot: None, drain, ..everything() }, now)
+    };
+    assert_eq!(draining(Fail, 599), "Draining: evict ns/p");
+    let late = "Failed: note that it failed: the node could not be drained in time: Pod ns/p is on the node";
+    assert_eq!(draining(Fail, 600), late);
+    assert_eq!(draining(Force, 600), "Draining: delete ns/p");
+    assert_eq!(draining(Skip, 600), "Draining: run the command");
+}
+
+#[test]
+fn a_drain_that_waits_for_hours_is_looked_at_less_often() {
+    let next_look = |unchanged: Option<i64>, now| {
+        let facts = with(|facts| {
+            cordoned(facts);
+            facts.record.drain_since = Some(at(0));
+            let key = domain::object::ObjectKey::new("ns", "p");
+            let leaving_by = Some(at(30));
+            let pod = crate::drain::Pod { key, owned: true, leaving_by, ..crate::drain::Pod::default() };
+            let unchanged_since = unchanged.map(at);
+            facts.pods = Some(Pods { pods: vec![pod], unchanged_since, ..Pods::default() });
+        });
+        let drain = Some(Drains { deadline: Some(Duration::from_secs(9000)), ..Drains::default() });
+        let policy = Policy { preflight: false, reboot: None, drain, ..everything() };
+        next(&facts, &policy, at(now)).recheck
+    };
+    assert_eq!(next_look(None, 1000), Some(at(1015)));
+    assert_eq!(next_look(Some(990), 1000), Some(at(1015)));
+    assert_eq!(next_look(Some(0), 1000), Some(at(1100)));
+    assert_eq!(next_look(Some(0), 7000), Some(at(7120)));
+    assert_eq!(next_look(Some(0), 8950), Some(at(9000)), "at the deadline in any case");
+    assert_eq!(next_look(Some(2000), 1000), Some(at(1100)), "a clock that was set back");
 }
 
 #[test]

@@ -88,6 +88,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
                 .into_iter()
                 .collect(),
             budgets: Vec::new(),
+            unchanged_since: None,
         },
     );
     let flags = (any::<bool>(), proptest::bool::weighted(0.1));

@@ -14,6 +14,11 @@ fn world(spec: &str) -> World {
     World::new(&format!("{NODE}---\n{{kind: NodeOp, metadata: {{name: op}}, spec: {{{spec}}}}}"))
 }
 
+/// How often a step was taken since the last look.
+fn times(world: &mut World, step: &str) -> usize {
+    world.taken().lines().filter(|line| line.starts_with(step)).count()
+}
+
 fn untouched(world: &World) {
     assert_eq!(world.object("Node", "", "node-1")["spec"], json!(null));
     assert!(
@@ -80,6 +85,86 @@ fn a_namespace_that_forbids_privileged_pods_is_found_before_the_first_node() {
     world.later(11);
     world.pass("op");
     assert!(world.is_cordoned("node-1") || world.taken().contains("create reboot pod"), "then it goes on");
+}
+
+#[test]
+fn a_refusal_that_lasts_is_tried_less_often_and_written_once() {
+    let mut world = world("command: [a], cordon: true");
+    let words = "jobs.batch \"x\" is forbidden: exceeded quota: q, requested: count/jobs.batch=1";
+    for _ in 0..4 {
+        world.refuses.push(("try whether", Refusal::Forbidden(words.into())));
+    }
+    world.pass("op");
+    let said = world.status("op").clone();
+    let mut tried = Vec::new();
+    for second in 1..400 {
+        world.taken();
+        world.later(1);
+        world.pass("op");
+        if times(&mut world, "try whether") > 0 {
+            tried.push(second);
+        }
+        if tried.len() == 3 {
+            assert_eq!(*world.status("op"), said, "and nothing is written about it");
+        }
+    }
+    assert_eq!(tried, [30, 90, 210, 330], "after 30 s, 1 min, 2 min");
+}
+
+#[test]
+fn what_gives_reboot_pods_their_rights_is_not_asked_for_again_and_again() {
+    let mut world = world("command: [a], cordon: true, rebootOnSuccess: true");
+    let words = "rolebindings \"op-reboot\" is forbidden: user \"x\" is attempting to grant RBAC permissions not currently held";
+    world.refuses.extend((0..20).map(|_| ("make the RoleBinding", Refusal::Forbidden(words.into()))));
+    let said = world.pass("op");
+    assert!(said.starts_with("Forbidden: node-1: cannot make the RoleBinding of reboot pods"), "{said}");
+    world.taken();
+    for _ in 0..30 {
+        world.later(10);
+        world.pass("op");
+    }
+    let tried = times(&mut world, "make the RoleBinding");
+    assert!(tried <= 6, "{tried} times in 5 min");
+    assert!(!world.is_cordoned("node-1"));
+}
+
+#[test]
+fn an_eviction_that_a_policy_denies_is_tried_less_and_less_often() {
+    let mut world = world("command: [a], cordon: true, drainOptions: {enabled: true}");
+    world.put("
+kind: Pod
+metadata: {name: web-1, namespace: shop, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: u, controller: true}]}
+spec: {nodeName: node-1}
+status: {phase: Running}");
+    let denied = || Refusal::Admission { by: "policy".into(), message: "nobody is evicted here".into() };
+    world.refuses.extend((0..20).map(|_| ("evict", denied())));
+    let said = world.pass("op");
+    assert!(said.starts_with("WriteRefused: node-1: cannot evict shop/web-1 from node-1"), "{said}");
+    world.taken();
+    for _ in 0..60 {
+        world.later(5);
+        world.pass("op");
+    }
+    let tried = times(&mut world, "evict");
+    assert!((4..=6).contains(&tried), "{tried} times in 5 min");
+}
+
+#[test]
+fn a_finalizer_that_was_taken_away_comes_back_while_a_node_is_cordoned() {
+    let mut world = world("command: [a], cordon: true");
+    world.pass("op");
+    assert!(world.is_cordoned("node-1"));
+    let none = json!({"metadata": {"finalizers": null}});
+    let key = ObjectKey::new("ns", "op");
+    world.patch("NodeOp", &key, &none);
+    world.pass("op");
+    assert_eq!(world.object("NodeOp", "ns", "op")["metadata"]["finalizers"][0], api::kairos::FINALIZER);
+    world.job_ends("op-node-1", "Failed");
+    world.later(6);
+    world.pass("op");
+    world.patch("NodeOp", &key, &none);
+    world.pass("op");
+    assert_eq!(world.object("NodeOp", "ns", "op")["metadata"]["finalizers"][0], api::kairos::FINALIZER);
 }
 
 #[test]

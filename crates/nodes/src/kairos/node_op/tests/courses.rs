@@ -138,6 +138,55 @@ status: {observedGeneration: 1, disruptionsAllowed: 0, currentHealthy: 1, desire
 }
 
 #[test]
+fn a_pod_that_comes_back_in_spite_of_the_cordon_is_evicted_once() {
+    let mut world = world(
+        "command: [upgrade], cordon: true, drainOptions: {enabled: true, ignoreDaemonSets: false}, concurrency: 1",
+    );
+    let daemon = |name: &str, made: &str| {
+        format!("
+kind: Pod
+metadata: {{name: {name}, namespace: shop, creationTimestamp: '{made}', ownerReferences: [{{apiVersion: apps/v1, kind: DaemonSet, name: logs, uid: u, controller: true}}]}}
+spec: {{nodeName: node-2}}
+status: {{phase: Running}}")
+    };
+    world.put(&daemon("logs-1", "2026-11-20T10:00:00Z"));
+    world.now += jiff::SignedDuration::from_millis(700);
+    world.pass("op");
+    assert!(world.taken().contains("evict shop/logs-1"));
+    // The DaemonSet puts another one in its place.
+    let now = testkit::at(world.now.as_second() - testkit::at(0).as_second()).to_string();
+    world.put(&daemon("logs-2", &now));
+    world.later(6);
+    let said = world.pass("op");
+    assert_eq!(said, "JobRunning: node-2: the command runs");
+    assert!(!world.taken().contains("evict"));
+}
+
+#[test]
+fn what_comes_while_a_person_has_uncordoned_the_node_is_evicted() {
+    let mut world = world("command: [upgrade], cordon: true, drainOptions: {enabled: true}, concurrency: 1");
+    let pod = |name: &str, made: &str, more: &str| {
+        format!("
+kind: Pod
+metadata: {{name: {name}, namespace: shop, creationTimestamp: '{made}', ownerReferences: [{{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: u, controller: true}}]{more}}}
+spec: {{nodeName: node-2}}
+status: {{phase: Running}}")
+    };
+    world.put(&pod("web-1", "2026-11-20T10:00:00Z", ""));
+    // It leaves slowly.
+    world.put(&pod("web-2", "2026-11-20T10:00:00Z", ", deletionTimestamp: '2026-11-21T12:00:00Z'"));
+    world.pass("op");
+    assert!(world.taken().contains("evict shop/web-1"));
+    world.patch("Node", &ObjectKey::new("", "node-2"), &json!({"spec": {"unschedulable": null}}));
+    world.later(6);
+    let now = world.now.to_string();
+    world.put(&pod("web-3", &now, ""));
+    world.pass("op");
+    let taken = world.taken();
+    assert!(world.is_cordoned("node-2") && taken.contains("evict shop/web-3"), "{taken}");
+}
+
+#[test]
 fn a_preflight_skips_a_node_without_touching_it() {
     let mut world = world("command: [upgrade], cordon: true, preflight: {command: [check]}, concurrency: 1");
     world.pass("op");
