@@ -14,6 +14,9 @@ use crate::reason::Reason;
 
 type Next = Verdict<Action, Reason>;
 
+/// What part of the time for its reboot may be over when a node is told to.
+const PROMPT: u32 = 10;
+
 impl Failure {
     /// The failure, for people.
     pub fn because(&self) -> Because<Reason> {
@@ -219,8 +222,8 @@ fn rebooting(facts: &Facts, policy: &Policy, node: &Node, from: &str, now: Times
     };
     let deadline = after(asked.at, reboots.deadline);
     let untold = can_be_told(facts, reboots, node);
-    if untold && deadline <= now {
-        // The clock begins anew.
+    // The node has all of its time from when it is told: where that was put off, the clock begins anew.
+    if untold && after(asked.at, reboots.deadline / PROMPT) <= now {
         return ask();
     }
     let verdict = if untold { waits().step(Action::Reboot) } else { waits() };
