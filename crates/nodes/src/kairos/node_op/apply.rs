@@ -274,8 +274,8 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             shell.try_create(&Place::of(pod::KIND), &op.key.namespace, &body).await?;
             Ok(Applied::answer(Answer::Done))
         }
-        Step::Write { op, patch, .. } => {
-            let body = json!({"metadata": {"uid": op.uid}, "status": patch});
+        Step::Write { op, approved, patch, .. } => {
+            let body = recorded(&op, !approved.is_empty(), &patch);
             let place = Place::of(KIND);
             let row = shell.patch::<NodeOpRow>(&place, &op.key, Some("status"), &Patch::Merge(body)).await?;
             Ok(Applied::wrote(row).with(Answer::Done))
@@ -350,6 +350,16 @@ async fn read_pods(shell: &Shell, node: &str) -> Result<Answer, Refusal> {
         Vec::new()
     };
     Ok(Answer::Pods { pods, budgets })
+}
+
+/// The merge patch that writes a status down. One that gives places is refused where the NodeOp is not as it was seen: it may
+/// have given others by a write without an answer.
+pub(super) fn recorded(op: &Meta, gives_places: bool, status: &Value) -> Value {
+    let mut body = json!({"metadata": {"uid": op.uid}, "status": status});
+    if gives_places {
+        body["metadata"]["resourceVersion"] = json!(op.resource_version.to_string());
+    }
+    body
 }
 
 /// The merge patch that sets the finalizers, refused where somebody else changed the NodeOp.

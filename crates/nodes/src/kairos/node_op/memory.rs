@@ -12,10 +12,12 @@ use jiff::Timestamp;
 use runtime::answer::Refusal;
 use runtime::clock::{after, within};
 use runtime::room::Recall;
+use serde_json::Value;
 
 use super::NodeOpRoom;
 use super::apply::{Answer, Step};
 use super::evictions::{Evictions, Look};
+use super::manifest::Made;
 
 /// When what the API server refused is tried again, at first and at the longest: what refuses it may have changed, and nobody
 /// tells of that.
@@ -63,6 +65,8 @@ pub struct OfNode {
     pub(super) read: bool,
     /// Its Job is gone: that was read live.
     pub(super) job_gone: bool,
+    /// Uid of the NodeOp whose Job was made here.
+    pub(super) made: Option<Box<str>>,
 }
 
 /// Whether the pods of a NodeOp are admitted, as a dry run says.
@@ -194,6 +198,11 @@ pub(super) fn learn(
                     node.evictions.look = Some(Look { at: now, pods, budgets, ..Look::default() });
                 }
                 (Step::Remove { removal, .. }, _) => node.evictions.asked(&removal.uid),
+                (Step::Create { made: Made::Job, body, .. }, _) => {
+                    let owner = body.pointer("/metadata/ownerReferences/0/uid").and_then(Value::as_str);
+                    node.made = owner.map(Box::from);
+                }
+                (Step::Delete { what: "Job", .. }, _) => node.made = None,
                 // A pod may have come to the node right before.
                 (Step::Cordon { .. }, _) => node.evictions.look = None,
                 _ => {}
