@@ -18,6 +18,8 @@ type Next = Verdict<Action, Reason>;
 
 /// A drain that waits is looked at again after this time, however long it has waited.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(120);
+/// What part of the time for its reboot may be over when a node is told to.
+const PROMPT: u32 = 10;
 
 impl Failure {
     /// The failure, for people.
@@ -233,8 +235,8 @@ fn rebooting(facts: &Facts, policy: &Policy, node: &Node, from: &str, now: Times
     };
     let deadline = after(asked.at, reboots.deadline);
     let untold = can_be_told(facts, reboots, node);
-    if untold && deadline <= now {
-        // The clock begins anew.
+    // The node has all of its time from when it is told: where that was put off, the clock begins anew.
+    if untold && after(asked.at, reboots.deadline / PROMPT) <= now {
         return ask();
     }
     let verdict = if untold { waits().step(Action::Reboot) } else { waits() };

@@ -98,7 +98,7 @@ pub enum Step {
         /// What.
         made: Made,
         /// The NodeOp.
-        op: ObjectKey,
+        op: Meta,
         /// Its name.
         name: Box<str>,
         /// The object.
@@ -234,9 +234,10 @@ impl runtime::room::Step for Step {
         )
     }
 
-    /// A verdict has one step for each node, and what counts all nodes is decided by the write that comes before them.
+    /// A verdict has one step for each node, and what counts all nodes is decided by the write that comes before them. Rights
+    /// are of all nodes.
     fn is_independent(&self) -> bool {
-        self.node().is_some()
+        self.node().is_some() && !matches!(self, Self::Grant { .. })
     }
 }
 
@@ -284,8 +285,8 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
             shell.try_create(&Place::of(node_job::KIND), &op.key.namespace, &job).await?;
             Ok(Applied::answer(Answer::Done))
         }
-        Step::Write { op, patch, .. } => {
-            let body = json!({"metadata": {"uid": op.uid}, "status": patch});
+        Step::Write { op, approved, patch, .. } => {
+            let body = recorded(&op, !approved.is_empty(), &patch);
             let place = Place::of(KIND);
             let row = shell.patch::<NodeOpRow>(&place, &op.key, Some("status"), &Patch::Merge(body)).await?;
             Ok(Applied::wrote(row).with(Answer::Done))
@@ -305,11 +306,13 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
         }
         Step::ReadPods { node } => read_pods(&shell, &node).await.map(Applied::answer),
         Step::Create { made: Made::Job, op, body, .. } => {
-            let row = shell.create::<NodeJobRow>(&Place::of(node_job::KIND), &op.namespace, &body).await?;
+            let row =
+                shell.create::<NodeJobRow>(&Place::of(node_job::KIND), &op.key.namespace, &body).await?;
             Ok(Applied::wrote(row).with(Answer::Done))
         }
         Step::Create { op, body, .. } => {
-            let row = shell.create::<OperationPodRow>(&Place::of(pod::KIND), &op.namespace, &body).await?;
+            let row =
+                shell.create::<OperationPodRow>(&Place::of(pod::KIND), &op.key.namespace, &body).await?;
             Ok(Applied::wrote(row).with(Answer::Done))
         }
         Step::Cordon { node, claim } => {
@@ -360,6 +363,16 @@ async fn read_pods(shell: &Shell, node: &str) -> Result<Answer, Refusal> {
         Vec::new()
     };
     Ok(Answer::Pods { pods, budgets })
+}
+
+/// The merge patch that writes a status down. One that gives places is refused where the NodeOp is not as it was seen: it may
+/// have given others by a write without an answer.
+pub(super) fn recorded(op: &Meta, gives_places: bool, status: &Value) -> Value {
+    let mut body = json!({"metadata": {"uid": op.uid}, "status": status});
+    if gives_places {
+        body["metadata"]["resourceVersion"] = json!(op.resource_version.to_string());
+    }
+    body
 }
 
 /// The merge patch that sets the finalizers, refused where somebody else changed the NodeOp.

@@ -270,7 +270,7 @@ fn step(observed: &Observed, seen: &Seen, act: &Act) -> Option<Step> {
     let create = |made: Made| {
         let node = seen.node.as_ref()?;
         let (object, body) = manifest::of(made, op, node, &observed.settings);
-        Some(Step::Create { node: name.clone(), made, op: op.meta.key.clone(), name: object, body })
+        Some(Step::Create { node: name.clone(), made, op: op.meta.clone(), name: object, body })
     };
     let action = match act {
         Act::ReadNode => return Some(Step::ReadNode { node: name.clone() }),

@@ -16,6 +16,7 @@ use runtime::room::Recall;
 use super::NodeOpRoom;
 use super::apply::{Answer, Step};
 use super::evictions::{Evictions, Look};
+use super::manifest::Made;
 
 /// When what the API server refused is tried again, at first and at the longest: what refuses it may have changed, and nobody
 /// tells of that.
@@ -63,6 +64,8 @@ pub struct OfNode {
     pub(super) read: bool,
     /// Its Job is gone: that was read live.
     pub(super) job_gone: bool,
+    /// Uid of the NodeOp whose Job was made here.
+    pub(super) made: Option<Box<str>>,
 }
 
 /// Whether the pods of a NodeOp are admitted, as a dry run says.
@@ -195,6 +198,8 @@ pub(super) fn learn(
                     node.evictions.look = Some(Look::after(node.evictions.look.as_ref(), pods, budgets, now));
                 }
                 (Step::Remove { removal, .. }, _) => node.evictions.asked(&removal.uid, now),
+                (Step::Create { made: Made::Job, op, .. }, _) => node.made = Some(op.uid.clone()),
+                (Step::Delete { what: "Job", .. }, _) => node.made = None,
                 (Step::Cordon { .. }, _) => node.evictions.anew(),
                 _ => {}
             }

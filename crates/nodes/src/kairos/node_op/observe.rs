@@ -175,6 +175,16 @@ pub(super) fn observe(
                 (record, adopted) = (made, true);
             }
         }
+        // A Job that was made here and is gone was deleted; or the NodeOp was, which the write of this tells.
+        let made = kept.is_some_and(|kept| kept.made.as_ref() == Some(&op.meta.uid));
+        if made
+            && objects.job.is_none()
+            && record.approved.is_some()
+            && !record.started
+            && record.end.is_none()
+        {
+            (record.started, adopted) = (true, true);
+        }
         let has_begun = record != Record::default();
         let wanted = match (ended, node) {
             (true, _) | (_, None) => false,

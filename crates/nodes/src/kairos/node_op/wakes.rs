@@ -25,7 +25,8 @@ pub(super) fn of_others(
         .collect()
 }
 
-/// A Node: those that select it or are on it. Most writes of a Node are heartbeats, and concern nobody.
+/// A Node: those that select it or are on it; one of the control plane concerns all that have not ended, which may wait until it
+/// is Ready or gone. Most writes of a Node are heartbeats, and concern nobody.
 pub(super) fn of_node(
     snapshot: Snapshot<'_>,
     key: &ObjectKey,
@@ -41,12 +42,16 @@ pub(super) fn of_node(
     let selects = |op: &NodeOpRow, node: Option<&NodeRow>| {
         node.is_some_and(|node| op.selector.as_ref().is_ok_and(|of| of.matches(&node.labels)))
     };
+    let control_plane = [before, after].into_iter().flatten().any(NodeRow::is_control_plane);
     let concerns = |op: &&NodeOpRow| {
         let status = &op.status;
         let on = status.node_records.contains_key(&*key.name);
         let over = status.finished_at.is_some() && !op.meta.deleting;
         on || (!over
-            && (status.node_statuses.contains_key(&*key.name) || selects(op, before) || selects(op, after)))
+            && (control_plane
+                || status.node_statuses.contains_key(&*key.name)
+                || selects(op, before)
+                || selects(op, after)))
             || [before, after]
                 .iter()
                 .flatten()

@@ -1,8 +1,12 @@
 //! Whole courses of an operation, step by step.
 
+use api::nodes::node::NodeRow;
 use domain::object::ObjectKey;
+use runtime::answer::Refusal;
 use serde_json::json;
 
+use super::super::apply::{Step, recorded};
+use super::super::wakes::of_node;
 use super::world::World;
 
 const NODES: &str = "
@@ -205,4 +209,53 @@ fn a_preflight_skips_a_node_without_touching_it() {
     world.pass("op");
     assert_eq!(world.entry("op", "node-1"), "Failed | Preflight failed: DeadlineExceeded | not-requested");
     insta::assert_snapshot!(world.taken());
+}
+
+#[test]
+fn a_job_that_this_process_has_made_and_that_is_gone_is_not_made_again() {
+    let mut world = world("command: [uname]");
+    world.pass("op");
+    let job = world.the("Job", "op-node-1");
+    world.taken();
+    world.objects.remove(&("Job".to_owned(), job));
+    world.pass("op");
+    assert_eq!(world.entry("op", "node-1"), "Failed | Job not found | not-requested");
+    let taken = world.taken();
+    assert!(!taken.contains("create Job"), "{taken}");
+    // Neither is it where the NodeOp is gone as well, which its own watch does not show yet.
+    let mut world = self::world("command: [uname]");
+    world.pass("op");
+    let job = world.the("Job", "op-node-1");
+    world.objects.remove(&("Job".to_owned(), job));
+    world.refuses.push(("write down", Refusal::NotFound));
+    assert_eq!(world.pass("op"), "left to the engine: write down the state of node-1");
+}
+
+#[test]
+fn places_are_given_to_a_nodeop_that_is_as_it_was_seen() {
+    let mut world = world("command: [uname]");
+    let (observed, verdict) = world.look("op");
+    let Some(Step::TryPod { op, .. }) = verdict.steps.first() else { panic!("{verdict:?}") };
+    assert_eq!(observed.op.meta, *op);
+    let (gives, writes) = (recorded(op, true, &json!({})), recorded(op, false, &json!({})));
+    assert_eq!(gives["metadata"]["resourceVersion"], json!(op.resource_version.to_string()));
+    assert_eq!(writes["metadata"], json!({"uid": op.uid}));
+}
+
+#[test]
+fn a_control_plane_node_that_is_ready_wakes_all_that_may_wait_for_it() {
+    let store = testkit::nodes(&format!(
+        "{NODES}---\n{{kind: NodeOp, metadata: {{name: op}}, spec: {{command: [a], nodeSelector: {{matchLabels: {{a: b}}}}}}}}"
+    ));
+    let woken = |name: &str| {
+        let key = ObjectKey::new("", name);
+        let after = store.snapshot().get::<NodeRow>(&key).cloned().unwrap();
+        let before = NodeRow { ready: None, ..after.clone() };
+        let [told, gone] =
+            [Some(&after), None].map(|after| of_node(store.snapshot(), &key, Some(&before), after));
+        assert_eq!(told, gone);
+        told
+    };
+    assert_eq!(woken("node-1"), []);
+    assert_eq!(woken("node-2"), [ObjectKey::new("ns", "op")]);
 }
