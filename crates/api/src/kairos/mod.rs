@@ -16,6 +16,7 @@ pub mod node_status;
 pub mod operation_pod;
 pub mod pod_settings;
 pub mod reboot_binding;
+pub mod reboot_role;
 mod status_schema;
 mod words;
 
