@@ -341,7 +341,7 @@ fn on_nodes(snapshot: Snapshot<'_>, op: &NodeOpRow) -> BTreeMap<Box<str>, Object
         if let Some(job) = objects::chosen(&jobs, named) {
             let pods =
                 snapshot.referring::<OperationPodRow>(operation_pod::OWNER_INDEX, namespace, &job.meta.uid);
-            nodes.entry(name.into()).or_default().job = Some(JobSeen::new(job, pods));
+            nodes.entry(name.into()).or_default().job = Some(JobSeen::new(job, &op.command, pods));
         }
     }
     for pod in snapshot.referring::<OperationPodRow>(operation_pod::OWNER_INDEX, namespace, &op.meta.uid) {
