@@ -5,5 +5,6 @@ mod chain;
 mod failures;
 mod kills;
 mod operations;
+mod reboots;
 mod scene;
 mod upgrades;

@@ -25,14 +25,16 @@ pub(crate) struct Scene {
 
 /// Nothing where a real node cannot be had; it has been said why.
 pub(crate) async fn scene(test: &str) -> Option<Scene> {
+    let release = busybox::release("v3.4.0");
+    let options = NodeOptions::default().file("/etc/kairos-release", 0o644, release);
+    scene_of(test, options.off_for(Duration::from_secs(2))).await
+}
+
+/// The same with another node.
+pub(crate) async fn scene_of(test: &str, options: NodeOptions) -> Option<Scene> {
     if node::skipped(test) {
         return None;
     }
-    let options = NodeOptions::default().off_for(Duration::from_secs(2)).file(
-        "/etc/kairos-release",
-        0o644,
-        busybox::release("v3.4.0"),
-    );
     let found = busybox::find().unwrap();
     let images = [
         own_image().await,

@@ -114,6 +114,8 @@ fn one_node_after_another_is_cordoned_changed_and_rebooted() {
     world.pass("op");
     assert_eq!(world.entry("op", "node-2"), "Completed | Job completed successfully | pending");
     let told = world.object("Pod", "ns", &world.the("Pod", "op-reboot").name);
+    let time = json!({"name": api::kairos::ORDERLY_REBOOT_ENV, "value": "300"});
+    assert_eq!(told["spec"]["containers"][0]["env"][2], time);
     assert_eq!(told["metadata"]["annotations"][api::kairos::REBOOT_FROM_ANNOTATION], "boot-2");
     world.node("node-2", "boot-2", false);
     world.pass("op");

@@ -47,6 +47,7 @@ pub(super) fn settings() -> Settings {
         one_control_plane_at_a_time: false,
         drain_timeout: None,
         reboot_timeout: std::time::Duration::from_secs(1800),
+        orderly_reboot_timeout: std::time::Duration::from_secs(300),
     }
 }
 
