@@ -245,6 +245,11 @@ impl runtime::room::Step for Step {
                 | Self::ReadRole
         )
     }
+
+    /// A verdict has one step for each node, and what counts all nodes is decided by the write that comes before them.
+    fn is_independent(&self) -> bool {
+        self.node().is_some()
+    }
 }
 
 /// What a request brought back for the memory.
