@@ -20,7 +20,8 @@ fn main() -> ExitCode {
             process::run(*options, &surroundings)
         }
         Ok(Program::Reboot) => {
-            reboot::run(&Place { name: variable("POD_NAME"), namespace: variable("POD_NAMESPACE") })
+            let place = Place { name: variable("POD_NAME"), namespace: variable("POD_NAMESPACE") };
+            reboot::run(&place, variable(api::kairos::ORDERLY_REBOOT_ENV).as_deref())
         }
         Ok(Program::LabelNode(arguments)) => label_node::run(arguments, &variable),
         Ok(Program::BootId) => boot_id::run(std::env::var_os(api::kairos::HOST_DIR_ENV)),

@@ -61,6 +61,8 @@ pub struct Disruption {
     pub drain_timeout: Option<Duration>,
     /// How long a node may take from being asked to reboot until it is back and ready.
     pub reboot_timeout: Duration,
+    /// How long the node's own way to reboot has, before the kernel is asked.
+    pub orderly_reboot_timeout: Duration,
 }
 
 impl Default for Disruption {
@@ -69,6 +71,7 @@ impl Default for Disruption {
             one_control_plane_at_a_time: false,
             drain_timeout: None,
             reboot_timeout: Duration::from_mins(30),
+            orderly_reboot_timeout: crate::reboot::ORDERLY,
         }
     }
 }
@@ -144,6 +147,7 @@ fn disruption(matches: &ArgMatches) -> Disruption {
             .unwrap_or(defaults.one_control_plane_at_a_time),
         drain_timeout: time("drain-timeout"),
         reboot_timeout: time("reboot-timeout").unwrap_or(defaults.reboot_timeout),
+        orderly_reboot_timeout: time("orderly-reboot-timeout").unwrap_or(defaults.orderly_reboot_timeout),
     }
 }
 

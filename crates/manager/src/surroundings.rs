@@ -60,6 +60,7 @@ impl Surroundings {
             one_control_plane_at_a_time: disruption.one_control_plane_at_a_time,
             drain_timeout: disruption.drain_timeout,
             reboot_timeout: disruption.reboot_timeout,
+            orderly_reboot_timeout: disruption.orderly_reboot_timeout,
         }
     }
 }

@@ -46,7 +46,7 @@ pub use error::{Error, Result};
 pub use installed::{ACCOUNT, CHAIN, Installed, NAMESPACE, NODES, Product, USER, install_crds, repository};
 pub use manager::{LogLine, Manager, Memory, program};
 pub use objects::{Apply, LOOK_EVERY, Objects, capi, find_condition, name};
-pub use package_repository::{Misbehaviour, PackageRepository, Request};
+pub use package_repository::{Misbehaviour, PackageRepository, Request, paragraphs};
 pub use rollout::Rollout;
 pub use samples::Sample;
 pub use signals::Signals;

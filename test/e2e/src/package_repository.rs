@@ -22,6 +22,8 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 
+pub use self::index::paragraphs;
+
 const CUT_AFTER: Duration = Duration::from_millis(100);
 
 /// What a [`PackageRepository`] does in the place of a good answer.

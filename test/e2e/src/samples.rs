@@ -18,9 +18,23 @@ pub struct Sample {
 impl Sample {
     /// Reads a file of `config/samples`. Nothing in it is changed but the scheme and host of each source.
     pub fn read(file: &str, repository_of_test: &PackageRepository) -> Result<Self> {
+        Self::served_at(file, &repository_of_test.authority())
+    }
+
+    /// The same with a repository that listens at this address and port.
+    pub fn served_at(file: &str, authority: &str) -> Result<Self> {
         let path = repository().join("config/samples").join(file);
         let text = fs::read_to_string(&path).map_err(Error::system(format!("read {}", path.display())))?;
-        Ok(Self::localize(&text, &repository_of_test.authority()))
+        Ok(Self::localize(&text, authority))
+    }
+
+    /// Only the documents of an API group, where others are not served.
+    #[must_use]
+    pub fn of_group(mut self, group: &str) -> Self {
+        let line = format!("apiVersion: {group}/");
+        let of_group = |document: &&str| document.lines().any(|text| text.starts_with(&line));
+        self.yaml = self.yaml.split("---\n").filter(of_group).collect::<Vec<_>>().join("---\n");
+        self
     }
 
     /// Lets its sources be fetched this often, such as `10s`, where a test has no minute to wait.
@@ -68,5 +82,15 @@ mod tests {
             sample.fetched_every("10s").yaml,
             "# see https://a.b/c\nspec:\n  url: http://127.0.0.1:1/core:/stable:/v1.35/deb/Packages\n  interval: 10s\n  architecture: amd64\n"
         );
+    }
+
+    #[test]
+    fn documents_of_another_group_are_left_out() {
+        let one = "# first\napiVersion: a.example/v1\nkind: A\n";
+        let text = format!(
+            "{one}---\napiVersion: b.example/v1\nkind: B\nref:\n  apiVersion: a.example/v1\n---\n{one}"
+        );
+        let sample = Sample { yaml: text, folders: Vec::new() };
+        assert_eq!(sample.of_group("a.example").yaml, format!("{one}---\n{one}"));
     }
 }

@@ -16,6 +16,7 @@ pub mod node_status;
 pub mod operation_pod;
 pub mod pod_settings;
 pub mod reboot_binding;
+pub mod reboot_role;
 mod status_schema;
 mod words;
 
@@ -83,6 +84,8 @@ pub const PREFLIGHT_CONTAINER: &str = "preflight";
 pub const REBOOT_CONTAINER: &str = "reboot";
 /// Environment variable of commands: where the node's `/` is mounted.
 pub const HOST_DIR_ENV: &str = "HOST_DIR";
+/// Environment variable of our reboot pods: how many seconds the node's own way to reboot has, before the kernel is asked.
+pub const ORDERLY_REBOOT_ENV: &str = "ORDERLY_REBOOT_SECONDS";
 /// `spec.hostMountPath` where it is absent.
 pub const DEFAULT_HOST_MOUNT_PATH: &str = "/host";
 /// `spec.backoffLimit` where it is absent.

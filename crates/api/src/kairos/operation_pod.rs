@@ -173,6 +173,9 @@ pub struct OperationPodRow {
     pub started: Option<Timestamp>,
     /// How its container ended, or, where it is run again, how it ended before.
     pub terminated: Option<Terminated>,
+    /// What the command of a pod with a reboot to come has left as its termination message, if it has succeeded: there it is
+    /// the first init container.
+    pub command_said: Box<str>,
 }
 
 impl OperationPodRow {
@@ -221,6 +224,10 @@ impl Row for OperationPodRow {
             message: message.unwrap_or_default(),
         };
         let ready = |condition: &ConditionWire| *condition.type_ == *"Ready" && *condition.status == *"True";
+        let command_said = status.init_container_statuses.first().and_then(|command| {
+            let ended = command.state.terminated.as_ref().filter(|ended| ended.exit_code == 0)?;
+            ended.message.clone()
+        });
         let before = status.init_container_statuses.into_iter().find_map(|container| container.state.waiting);
         let ContainerWire { state, last_state } =
             status.container_statuses.into_iter().next().unwrap_or_default();
@@ -234,6 +241,7 @@ impl Row for OperationPodRow {
             said: said(status.reason, status.message),
             waits_for: before.or(state.waiting).map(|waiting| said(waiting.reason, waiting.message)),
             started: started.or_else(|| terminated.as_ref()?.started_at),
+            command_said: command_said.unwrap_or_default(),
             terminated: terminated.map(|of| Terminated {
                 exit_code: of.exit_code,
                 reason: of.reason.unwrap_or_default(),
@@ -296,6 +304,19 @@ status:
     }
 
     /// People set the annotation by hand to free a node: it counts together with the pod's success only.
+    #[test]
+    fn what_a_command_before_a_reboot_has_said_is_told_if_it_has_succeeded() {
+        let said = |ended: &str| {
+            let row: OperationPodRow = row(&format!(
+                "metadata: {{name: p}}\nstatus: {{initContainerStatuses: [{{state: {{terminated: {ended}}}}}]}}"
+            ));
+            row.command_said
+        };
+        assert_eq!(&*said("{exitCode: 0, message: nothing to do}"), "nothing to do");
+        assert_eq!(&*said("{exitCode: 1, message: nothing to do}"), "");
+        assert_eq!(&*said("{exitCode: 0}"), "");
+    }
+
     #[test]
     fn a_reboot_is_done_by_success_and_annotation() {
         let pod = |state: &str, phase: &str| {

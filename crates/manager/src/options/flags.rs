@@ -100,6 +100,13 @@ fn disruption(command: Command) -> Command {
             "30m",
             ValueParser::from(longer_than_nothing),
         ))
+        .arg(value(
+            "orderly-reboot-timeout",
+            "DURATION",
+            "Time that the reboot program of a node has to take it down, before its kernel is asked; whole seconds",
+            "5m",
+            ValueParser::from(longer_than_nothing),
+        ))
 }
 
 /// What kairos-operator has and this program does without.

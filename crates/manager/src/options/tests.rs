@@ -118,9 +118,11 @@ fn without_flags_operations_on_nodes_behave_as_the_original() {
     assert_eq!(options.probe_address, BindAddress::Any(8081));
     assert!(!options.leader_elect && !options.dry_run);
     assert!(Family::Nodes.controllers().iter().all(|name| options.controllers.has(name)));
-    let Disruption { one_control_plane_at_a_time, drain_timeout, reboot_timeout } = options.disruption;
+    let Disruption { one_control_plane_at_a_time, drain_timeout, reboot_timeout, orderly_reboot_timeout } =
+        options.disruption;
     assert!(!one_control_plane_at_a_time);
     assert_eq!((drain_timeout, reboot_timeout), (None, Duration::from_secs(1_800)));
+    assert_eq!(orderly_reboot_timeout, Duration::from_secs(300));
 }
 
 #[test]
@@ -172,6 +174,9 @@ fn the_pace_of_nodes_is_set_by_flags_of_their_own() {
     assert!(said.one_control_plane_at_a_time);
     assert_eq!(said.drain_timeout, Some(Duration::from_secs(5_400)));
     assert_eq!(said.reboot_timeout, Duration::from_secs(90));
+    let said = pace(&["--orderly-reboot-timeout=20m"]).unwrap();
+    assert_eq!(said.orderly_reboot_timeout, Duration::from_secs(1_200));
+    assert_eq!(pace(&["--orderly-reboot-timeout=0"]).unwrap_err().exit_code(), 2);
     assert_eq!(pace(&["--drain-timeout=0"]).unwrap().drain_timeout, None);
     assert_eq!(pace(&["--drain-timeout=0s"]).unwrap().drain_timeout, None);
     for wrong in ["--drain-timeout=30", "--drain-timeout=-1m", "--drain-timeout=soon", "--reboot-timeout=0"] {

@@ -15,8 +15,6 @@ use super::guard::{self, GuardError};
 const FOLDERS: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 /// The program that asks the init of the node, systemd or another, to reboot it: services are stopped, disks unmounted.
 const PROGRAM: &str = "reboot";
-/// How long a node may take over that, before the kernel is asked.
-const ORDERLY: Duration = Duration::from_mins(5);
 
 /// Why the node goes on.
 #[derive(Debug, thiserror::Error)]
@@ -35,18 +33,19 @@ pub enum ActError {
     Nothing,
 }
 
-/// Reboots the node whose root this is. It comes back only where it cannot.
-pub(super) fn reboot(root: &Path) -> ActError {
-    attempt(root).err().unwrap_or(ActError::Nothing)
+/// Reboots the node whose root this is, through the kernel where its own program has not taken it down after this time. It comes
+/// back only where it cannot.
+pub(super) fn reboot(root: &Path, orderly: Duration) -> ActError {
+    attempt(root, orderly).err().unwrap_or(ActError::Nothing)
 }
 
-fn attempt(root: &Path) -> Result<(), ActError> {
+fn attempt(root: &Path, orderly: Duration) -> Result<(), ActError> {
     guard::check()?;
     chroot(root).and_then(|()| std::env::set_current_dir("/")).map_err(ActError::Root)?;
     rustix::fs::sync();
     match program(is_program).map(|program| ask(&program)) {
         Some(Ok(())) => {
-            std::thread::sleep(ORDERLY);
+            std::thread::sleep(orderly);
             tracing::warn!("The node has not gone down in time; asking the kernel");
         }
         Some(Err(trouble)) => tracing::warn!(trouble, "The node's own program failed; asking the kernel"),

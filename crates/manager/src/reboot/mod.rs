@@ -20,6 +20,7 @@ mod watch;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use kube::Config;
 use kube::config::InClusterError;
@@ -37,6 +38,8 @@ use guard::GuardError;
 use told::Told;
 use watch::Pod;
 
+/// How long a node may take over an orderly reboot where nobody says, before the kernel is asked.
+pub const ORDERLY: Duration = Duration::from_mins(5);
 /// The root of the node, in a pod with the PIDs of its node.
 const NODE: &str = "/proc/1/root";
 
@@ -75,14 +78,15 @@ pub enum RebootError {
     Act(#[from] ActError),
 }
 
-/// Waits until the pod is told, and reboots its node. The exit code is 0 once the node has rebooted, 1 in trouble.
-pub fn run(place: &Place) -> ExitCode {
+/// Waits until the pod is told, and reboots its node: in good order within so many seconds (`orderly`, as the environment has
+/// it), else through the kernel. The exit code is 0 once the node has rebooted, 1 in trouble.
+pub fn run(place: &Place, orderly: Option<&str>) -> ExitCode {
     let logging = Logging { encoding: Encoding::Console, verbosity: Verbosity::INFO, colours: false };
     if let Err(error) = logging.start() {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    match serve(place) {
+    match serve(place, seconds(orderly)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = chain(&error), "Cannot reboot the node");
@@ -91,7 +95,7 @@ pub fn run(place: &Place) -> ExitCode {
     }
 }
 
-fn serve(place: &Place) -> Result<(), RebootError> {
+fn serve(place: &Place, orderly: Duration) -> Result<(), RebootError> {
     guard::check()?;
     let pod = pod(place).ok_or(RebootError::Nowhere)?;
     let boot_id = boot_id::read(Path::new(NODE)).map_err(RebootError::BootId)?;
@@ -114,9 +118,15 @@ fn serve(place: &Place) -> Result<(), RebootError> {
         }
         Told::Reboot => {
             tracing::info!(boot_id, "Rebooting the node");
-            Err(act::reboot(Path::new(NODE)).into())
+            Err(act::reboot(Path::new(NODE), orderly).into())
         }
     }
+}
+
+/// What the environment says of the time, in seconds; [`ORDERLY`] where it says nothing that can be read.
+fn seconds(text: Option<&str>) -> Duration {
+    let seconds = text.and_then(|text| text.trim().parse().ok()).filter(|seconds| *seconds > 0);
+    seconds.map_or(ORDERLY, Duration::from_secs)
 }
 
 /// The pod, where the environment tells both of its names.
@@ -128,6 +138,14 @@ fn pod(place: &Place) -> Option<Pod> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_has_five_minutes_where_nobody_says_another_time() {
+        for text in [None, Some(""), Some("0"), Some("-1"), Some("5m")] {
+            assert_eq!(seconds(text), ORDERLY, "{text:?}");
+        }
+        assert_eq!(seconds(Some("20\n")), Duration::from_secs(20));
+    }
 
     #[test]
     fn a_pod_that_does_not_know_itself_does_nothing() {

@@ -25,6 +25,8 @@ pub struct Settings {
     pub drain_timeout: Option<Duration>,
     /// How long after it was asked to reboot a node must be back and Ready.
     pub reboot_timeout: Duration,
+    /// How long the node's own way to reboot has, before the kernel is asked; whole seconds, and one at least.
+    pub orderly_reboot_timeout: Duration,
 }
 
 pub mod node_labeler;

@@ -132,6 +132,8 @@ pub enum Work {
         /// The bootID that it ended under, where it tells.
         boot_id: Option<Box<str>>,
     },
+    /// It succeeded and has changed nothing, as there was nothing to do: this text says why. What would follow a change does not.
+    Needless(Box<str>),
     /// It failed for good.
     Failed(Box<str>),
     /// It is being deleted, and not by us.

@@ -105,7 +105,8 @@ impl State {
 pub enum Outcome {
     /// Everything was done.
     Completed,
-    /// The preflight check found nothing to do, and says why. The node was not disturbed.
+    /// There was nothing to do, as this text says: the preflight has found that, and the node was not disturbed; or the command
+    /// itself has, and the node is given back without a reboot.
     Skipped(Box<str>),
     /// The Node is gone, or is another one of the same name.
     Removed,

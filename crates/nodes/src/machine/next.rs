@@ -68,6 +68,8 @@ pub fn next(facts: &Facts, policy: &Policy, now: Timestamp) -> Next {
                 .step(Action::Approve),
             Some(because) => Verdict::wait(because.clone()),
         },
+        // That there was nothing to do is told by what a person may delete: it is written down before anything is undone by it.
+        State::Done(outcome @ Outcome::Skipped(_)) => end(End::Done(outcome)),
         State::Done(outcome) => completed(facts, outcome),
         State::Failed(failure) => end(End::Failed(failure)),
         // What is seen on the node proves that it had a place.

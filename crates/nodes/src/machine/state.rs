@@ -41,7 +41,8 @@ pub fn state(facts: &Facts, policy: &Policy, now: Timestamp) -> State {
         return match &facts.work {
             Work::Failed(text) => failed(Reason::WorkFailed, text, Reach::Worked),
             Work::Absent | Work::Leaving => failed(Reason::WorkLost, "", Reach::Worked),
-            Work::Running | Work::Stuck(_) | Work::Succeeded { .. } => State::Running,
+            Work::Needless(text) if record.started => State::Done(Outcome::Skipped(text.clone())),
+            Work::Running | Work::Stuck(_) | Work::Succeeded { .. } | Work::Needless(_) => State::Running,
         };
     }
     before_work(facts, policy, node, now)

@@ -111,7 +111,7 @@ const MADE: [Line; 4] = [
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// What is there beside, where nodes are simulated: what a cluster has for its nodes and pods.
-const NODES: [Line; 8] = [
+const NODES: [Line; 9] = [
     ("", "v1", node::KIND.kind, node::KIND.plural, false),
     ("", "v1", "ServiceAccount", "serviceaccounts", true),
     ("policy", "v1", disruption_budget::KIND.kind, disruption_budget::KIND.plural, true),
@@ -119,6 +119,7 @@ const NODES: [Line; 8] = [
     ("apps", "v1", "DaemonSet", "daemonsets", true),
     (RBAC, "v1", "Role", "roles", true),
     (RBAC, "v1", "RoleBinding", "rolebindings", true),
+    (RBAC, "v1", "ClusterRole", "clusterroles", false),
     (RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", false),
 ];
 

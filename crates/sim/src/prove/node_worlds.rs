@@ -57,6 +57,7 @@ impl OfNodes {
             one_control_plane_at_a_time: self.one_control_plane_at_a_time,
             drain_timeout: None,
             reboot_timeout: REBOOT_TIMEOUT,
+            orderly_reboot_timeout: Duration::from_secs(300),
         }
     }
 

@@ -17,6 +17,11 @@ pub struct LogLine {
 }
 
 impl LogLine {
+    /// The lines of a log, one JSON object each, such as that of a pod.
+    pub fn all_of(log: &str) -> Vec<Self> {
+        lines(log)
+    }
+
     /// True for an error or a panic.
     pub fn is_error(&self) -> bool {
         matches!(self.level.as_str(), "ERROR" | "PANIC")

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// The packages of one version, for two architectures.
-pub(super) fn paragraphs(version: &str) -> String {
+/// The packages of one version, such as `1.36.4-1.1`, for two architectures: the text of an index, or a part of one.
+pub fn paragraphs(version: &str) -> String {
     let mut text = String::new();
     for package in ["kubeadm", "kubectl", "kubelet"] {
         for architecture in ["amd64", "arm64"] {

@@ -12,12 +12,7 @@ const NAME: &str = "os-v3-7-0";
 const NODE: Kind = api::nodes::node::KIND;
 const POD: Kind = api::nodes::pod::KIND;
 const JOB: Kind = api::batch::job::KIND;
-const ROLE: Kind = Kind {
-    group: "rbac.authorization.k8s.io",
-    versions: &["v1"],
-    kind: "ClusterRole",
-    plural: "clusterroles",
-};
+const ROLE: Kind = api::kairos::reboot_role::KIND;
 const NAMESPACES: Kind = Kind { group: "", versions: &["v1"], kind: "Namespace", plural: "namespaces" };
 const ACCOUNT: Kind =
     Kind { group: "", versions: &["v1"], kind: "ServiceAccount", plural: "serviceaccounts" };
@@ -210,6 +205,8 @@ async fn an_upgrade_is_taken_over_in_the_middle_of_its_second_node() {
     let bindings = objects.list(&api::kairos::reboot_binding::KIND, "").await.unwrap();
     let of_original = format!("nodeop-reboot-{NAME}");
     assert!(bindings.iter().all(|binding| e2e::name(binding) != of_original), "its binding is gone");
+    let role = objects.get(&ROLE, "", api::kairos::CLUSTER_ROLE).await.unwrap();
+    assert_eq!(role, None, "nobody needs its role any more");
     for name in ["node-1", "node-2", "node-3"] {
         assert_eq!(cordon(node(name).await), (false, false), "{name}");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::kairos::{node_op, node_op_upgrade};
 use api::nodes::node as node_kind;
 use controlplane::ControlPlane;
-use controlplane::image::{self, busybox};
+use controlplane::image::{self, Image, busybox};
 use controlplane::node::{self, NodeOptions, SandboxNode};
 use domain::object::Kind;
 use e2e::{Installed, Manager, NODES, Objects, program};
@@ -25,28 +25,43 @@ pub(crate) struct Scene {
 
 /// Nothing where a real node cannot be had; it has been said why.
 pub(crate) async fn scene(test: &str) -> Option<Scene> {
+    let release = busybox::release("v3.4.0");
+    let options = NodeOptions::default().file("/etc/kairos-release", 0o644, release);
+    scene_of(test, options.off_for(Duration::from_secs(2))).await
+}
+
+/// The same with another node.
+pub(crate) async fn scene_of(test: &str, options: NodeOptions) -> Option<Scene> {
     if node::skipped(test) {
         return None;
     }
-    let plane = ControlPlane::builder().controller_manager().scheduler().start().await.unwrap();
-    let options = NodeOptions::default().label("fleet", "real").off_for(Duration::from_secs(2)).file(
-        "/etc/kairos-release",
-        0o644,
-        busybox::release("v3.4.0"),
-    );
-    let mut node = SandboxNode::start(&plane, NODE, options).await.unwrap();
     let found = busybox::find().unwrap();
-    let manager = image::manager(manager::surroundings::IMAGE, &program().await.unwrap()).unwrap();
-    let images =
-        [manager, busybox::tools(TOOLS, &found).unwrap(), busybox::kairos(NEXT, &found, "v3.5.0").unwrap()];
+    let images = [
+        own_image().await,
+        busybox::tools(TOOLS, &found).unwrap(),
+        busybox::kairos(NEXT, &found, "v3.5.0").unwrap(),
+    ];
+    let (plane, node) = real_node(options, &images).await;
+    let world = Installed::on_own_nodes(plane, NODES).await;
+    let world = world.unwrap_or_else(|error| panic!("{error}\n{}", node.logs()));
+    Some(Scene { world, node })
+}
+
+/// The manager of this checkout in its own image, under the name that the Deployments of both products ask for.
+pub(crate) async fn own_image() -> Image {
+    image::manager(manager::surroundings::IMAGE, &program().await.unwrap()).unwrap()
+}
+
+/// A control plane with one real node that has these images.
+pub(crate) async fn real_node(options: NodeOptions, images: &[Image]) -> (ControlPlane, SandboxNode) {
+    let plane = ControlPlane::builder().controller_manager().scheduler().start().await.unwrap();
+    let mut node = SandboxNode::start(&plane, NODE, options.label("fleet", "real")).await.unwrap();
     for (number, image) in images.iter().enumerate() {
         let archive = plane.folder().join(format!("image-{number}.tar"));
         image.write(&archive).unwrap();
         node.import_image(&archive).await.unwrap();
     }
-    let world = Installed::on_own_nodes(plane, NODES).await;
-    let world = world.unwrap_or_else(|error| panic!("{error}\n{}", node.logs()));
-    Some(Scene { world, node })
+    (plane, node)
 }
 
 impl Scene {

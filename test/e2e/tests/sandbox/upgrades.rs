@@ -1,10 +1,14 @@
 //! NodeOpUpgrades against a stand-in of Kairos that tells how its agent was called.
 
-use api::kairos::node_op_upgrade;
+use api::kairos::{node_op, node_op_upgrade};
 use controlplane::image::busybox;
+use domain::object::Kind;
+use e2e::WITHIN;
 use serde_json::json;
 
-use crate::scene::{ENDS_WITHIN, NAMESPACE, NEXT, NODE, scene};
+use crate::scene::{ENDS_WITHIN, NAMESPACE, NEXT, NODE, TOOLS, scene};
+
+const BUDGET: Kind = api::nodes::disruption_budget::KIND;
 
 const EXCLUDES: &str = "--exclude-path /etc/hostname --exclude-path /etc/hosts";
 
@@ -60,5 +64,62 @@ async fn an_upgrade_a_second_one_that_is_skipped_and_one_of_the_recovery_system(
     let calls = scene.lines(busybox::AGENT_CALLS);
     assert_eq!(calls[2..], [format!("upgrade --recovery --source dir:/ {EXCLUDES}")]);
     assert_eq!(scene.node.boots(), 2, "no reboot");
+    scene.finish(&[]).await;
+}
+
+/// Between its preflight and its Job the node is upgraded by somebody else: a budget holds the drain in between.
+#[tokio::test]
+async fn a_node_that_is_upgraded_meanwhile_is_given_back_without_a_reboot() {
+    let Some(scene) = scene("a_node_that_is_upgraded_meanwhile_is_given_back_without_a_reboot").await else {
+        return;
+    };
+    let objects = scene.objects();
+    let web = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web", "namespace": NAMESPACE},
+        "spec": {
+            "replicas": 1, "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
+                "terminationGracePeriodSeconds": 1,
+                "containers": [{"name": "web", "image": TOOLS, "command": ["/bin/sh", "-c", "sleep 100000"]}],
+            }},
+        },
+    });
+    let budget = json!({
+        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": NAMESPACE},
+        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "web"}}},
+    });
+    scene.world.plane().apply_yaml(&format!("{web}\n---\n{budget}")).await.unwrap();
+    objects
+        .await_object("the budget knows its pod", (&BUDGET, NAMESPACE, "web"), WITHIN, |budget| {
+            budget["status"]["currentHealthy"] == 1
+        })
+        .await
+        .unwrap();
+    scene.upgrade("late", json!({"image": NEXT, "nodeSelector": {"matchLabels": {"fleet": "real"}}})).await;
+    let op = (&node_op::KIND, NAMESPACE, "late");
+    let blocked = objects.await_condition(op, ("Ready", "False", "BudgetNeverMet"), WITHIN).await.unwrap();
+    assert_eq!(blocked["status"]["nodeRecords"][NODE]["preflightPassed"], true, "it was not at the version");
+    scene.node.write("/etc/kairos-release", busybox::release("v3.5.0")).unwrap();
+    let one = json!({"spec": {"maxUnavailable": 1}});
+    objects.merge(&BUDGET, NAMESPACE, "web", &one).await.unwrap();
+
+    let ended = scene.ended("late").await;
+    assert_eq!(ended["status"]["phase"], "Completed", "{}", ended["status"]);
+    let entry = &ended["status"]["nodeStatuses"][NODE];
+    assert_eq!(
+        (&entry["message"], &entry["rebootStatus"]),
+        (&json!("node is already at v3.5.0-k3sv1.36.3+k3s1"), &json!("not-requested"))
+    );
+    assert!(entry["jobName"].is_string(), "its Job has found that out: {entry}");
+    assert_eq!(
+        (scene.lines(busybox::AGENT_CALLS).len(), scene.node.boots()),
+        (0, 1),
+        "neither agent nor reboot"
+    );
+    assert!(!scene.is_cordoned().await);
+    let pods = objects.list(&api::batch::pod::KIND, NAMESPACE).await.unwrap();
+    let reboots = |pod: &&serde_json::Value| pod["metadata"]["labels"][api::kairos::REBOOT_LABEL].is_string();
+    let left = pods.iter().filter(reboots).filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+    assert_eq!(left.count(), 0, "nothing is left that would reboot the node");
     scene.finish(&[]).await;
 }

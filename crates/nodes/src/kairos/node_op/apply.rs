@@ -7,7 +7,8 @@ use api::kairos::node_job::{self, NodeJobRow};
 use api::kairos::node_op::{KIND, NodeOpRow};
 use api::kairos::operation_pod::OperationPodRow;
 use api::kairos::reboot_binding::{self, RebootBindingRow};
-use api::kairos::{FINALIZER, REBOOT_FROM_ANNOTATION};
+use api::kairos::reboot_role::{self, RebootRoleRow};
+use api::kairos::{CLUSTER_ROLE, FINALIZER, REBOOT_FROM_ANNOTATION};
 use api::nodes::disruption_budget::{self, DisruptionBudgetRow};
 use api::nodes::node::{self, NodeRow};
 use api::nodes::pod::NodePodRow;
@@ -153,6 +154,13 @@ pub enum Step {
         /// The binding.
         binding: Meta,
     },
+    /// Look for the role that the original made for all of its reboot pods.
+    ReadRole,
+    /// Delete it.
+    RemoveRole {
+        /// The role.
+        role: Meta,
+    },
 }
 
 impl Step {
@@ -173,7 +181,9 @@ impl Step {
             | Self::TryPod { .. }
             | Self::Write { .. }
             | Self::ReadBinding { .. }
-            | Self::RemoveBinding { .. } => None,
+            | Self::RemoveBinding { .. }
+            | Self::ReadRole
+            | Self::RemoveRole { .. } => None,
         }
     }
 }
@@ -214,6 +224,8 @@ impl fmt::Display for Step {
             Self::Delete { node, what, object } => write!(f, "delete {what} {} of {node}", object.key.name),
             Self::ReadBinding { key } => write!(f, "look for ClusterRoleBinding {}", key.name),
             Self::RemoveBinding { binding } => write!(f, "delete ClusterRoleBinding {}", binding.key.name),
+            Self::ReadRole => write!(f, "look for ClusterRole {CLUSTER_ROLE}"),
+            Self::RemoveRole { role } => write!(f, "delete ClusterRole {}", role.key.name),
         }
     }
 }
@@ -230,7 +242,11 @@ impl runtime::room::Step for Step {
     fn writes(&self) -> bool {
         !matches!(
             self,
-            Self::ReadNode { .. } | Self::ReadJob { .. } | Self::ReadPods { .. } | Self::ReadBinding { .. }
+            Self::ReadNode { .. }
+                | Self::ReadJob { .. }
+                | Self::ReadPods { .. }
+                | Self::ReadBinding { .. }
+                | Self::ReadRole
         )
     }
 
@@ -255,6 +271,8 @@ pub enum Answer {
     },
     /// The original's binding.
     Binding(RebootBindingRow),
+    /// The original's role.
+    Role(RebootRoleRow),
 }
 
 /// ServiceAccount, Role and RoleBinding.
@@ -347,6 +365,15 @@ pub(super) async fn apply(shell: Shell, step: Step) -> Result<Applied<Answer>, R
         }
         Step::RemoveBinding { binding } => {
             shell.delete(&Place::of(reboot_binding::KIND), &binding.key, &binding.uid, None).await?;
+            Ok(Applied::answer(Answer::Done))
+        }
+        Step::ReadRole => {
+            let key = ObjectKey::new("", CLUSTER_ROLE);
+            let row = shell.read::<RebootRoleRow>(&Place::of(reboot_role::KIND), &key).await?;
+            Ok(Applied::answer(Answer::Role(row)))
+        }
+        Step::RemoveRole { role } => {
+            shell.delete(&Place::of(reboot_role::KIND), &role.key, &role.uid, None).await?;
             Ok(Applied::answer(Answer::Done))
         }
     }

@@ -15,7 +15,7 @@ use runtime::clock::after;
 
 use super::apply::Step;
 use super::manifest::{self, GRANTS, Made};
-use super::memory::Binding;
+use super::memory::{Binding, Role};
 use super::observe::{Observed, Seen};
 use super::plan::{Act, Plan, Writes, plan};
 use super::{observe, status};
@@ -96,7 +96,8 @@ fn undo(observed: &Observed, now: Timestamp) -> Verdict<Step, Reason> {
     farewell(observed, verdict)
 }
 
-/// Removes what the original left for this NodeOp, once no reboot pod of its shape needs it, and then the finalizer.
+/// Removes what the original left for this NodeOp, once no reboot pod of its shape needs it, then what it left for all, with the
+/// last one that may need it, and then the finalizer.
 fn farewell(observed: &Observed, verdict: Verdict<Step, Reason>) -> Verdict<Step, Reason> {
     let op = &observed.op;
     if !op.has_finalizer() || observed.sentinel {
@@ -112,7 +113,11 @@ fn farewell(observed: &Observed, verdict: Verdict<Step, Reason>) -> Verdict<Step
         Binding::Present(binding) if binding.is_of(&op.meta.key) => {
             verdict.step(Step::RemoveBinding { binding: binding.meta.clone() })
         }
-        _ => verdict.step(Step::LetGo { op: op.meta.clone(), finalizers: op.finalizers.clone() }),
+        _ => match &observed.role {
+            Some(Role::Unread) => verdict.step(Step::ReadRole),
+            Some(Role::Present(role)) => verdict.step(Step::RemoveRole { role: role.meta.clone() }),
+            _ => verdict.step(Step::LetGo { op: op.meta.clone(), finalizers: op.finalizers.clone() }),
+        },
     }
 }
 

@@ -35,7 +35,7 @@ fn said(op: &NodeOpRow, seen: &Seen, planned: &Planned, before: Option<&NodeStat
     let record = &planned.facts.record;
     match &record.end {
         Some(End::Done(Outcome::Stopped)) => return before.cloned(),
-        Some(End::Done(outcome)) => return done(op, seen, outcome, before),
+        Some(End::Done(outcome)) => return done(op, seen, outcome, (record.started, before)),
         Some(End::Failed(failure)) => return Some(failed(op, seen, failure, before)),
         None => {}
     }
@@ -66,13 +66,21 @@ fn said(op: &NodeOpRow, seen: &Seen, planned: &Planned, before: Option<&NodeStat
     before.filter(|_| record.approved.is_some()).cloned()
 }
 
-fn done(op: &NodeOpRow, seen: &Seen, outcome: &Outcome, before: Option<&NodeStatus>) -> Option<NodeStatus> {
+fn done(
+    op: &NodeOpRow,
+    seen: &Seen,
+    outcome: &Outcome,
+    (started, before): (bool, Option<&NodeStatus>),
+) -> Option<NodeStatus> {
     let mut entry = NodeStatus::new(NodePhase::Completed);
+    // Who was skipped by the preflight has no Job.
+    let by_command = started || before.is_some_and(|before| before.job().is_some());
     let (message, reboot) = match outcome {
         Outcome::Completed if op.reboot_on_success => {
             (NodeMessage::JobAndRebootCompleted, RebootStatus::Completed)
         }
         Outcome::Completed => (NodeMessage::JobCompleted, RebootStatus::NotRequested),
+        Outcome::Skipped(text) if by_command => (NodeMessage::Other(text), RebootStatus::NotRequested),
         Outcome::Skipped(text) => (NodeMessage::SkippedByPreflight(text), RebootStatus::NotRequested),
         Outcome::Removed | Outcome::Stopped => {
             // A node that had not begun leaves nothing behind.
@@ -83,7 +91,8 @@ fn done(op: &NodeOpRow, seen: &Seen, outcome: &Outcome, before: Option<&NodeStat
             (NodeMessage::Other(GONE), reboot)
         }
     };
-    entry.job_name = if matches!(outcome, Outcome::Skipped(_)) { None } else { job(seen, before) };
+    let no_job = matches!(outcome, Outcome::Skipped(_)) && !by_command;
+    entry.job_name = if no_job { None } else { job(seen, before) };
     entry.message = Some(message.to_string().into());
     entry.reboot_status = Some(reboot);
     Some(entry)

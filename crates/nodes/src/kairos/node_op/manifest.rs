@@ -4,8 +4,8 @@
 
 use api::kairos::node_op::NodeOpRow;
 use api::kairos::{
-    BOOT_ID_CONTAINER, HOST_DIR_ENV, NODE_LABEL, NODE_OP_LABEL, OPERATION_CONTAINER, PREFLIGHT_CONTAINER,
-    PREFLIGHT_LABEL, REBOOT_CONTAINER, REBOOT_LABEL, SERVICE_ACCOUNT_SUFFIX, TRUE,
+    BOOT_ID_CONTAINER, HOST_DIR_ENV, NODE_LABEL, NODE_OP_LABEL, OPERATION_CONTAINER, ORDERLY_REBOOT_ENV,
+    PREFLIGHT_CONTAINER, PREFLIGHT_LABEL, REBOOT_CONTAINER, REBOOT_LABEL, SERVICE_ACCOUNT_SUFFIX, TRUE,
 };
 use api::kairos::{GROUP, VERSION, node_op};
 use domain::object::Meta;
@@ -135,6 +135,7 @@ fn reboot(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value)
     let name = child(op, node, "reboot");
     let field =
         |name: &str, path: &str| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let orderly = settings.orderly_reboot_timeout.as_secs().max(1).to_string();
     let mut spec = pod(op, node);
     spec["restartPolicy"] = json!("OnFailure");
     spec["hostPID"] = json!(true);
@@ -144,7 +145,10 @@ fn reboot(op: &NodeOpRow, node: &Meta, settings: &Settings) -> (Box<str>, Value)
         "name": REBOOT_CONTAINER,
         "image": settings.operator_image,
         "command": [PROGRAM, "reboot"],
-        "env": [field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")],
+        "env": [
+            field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace"),
+            {"name": ORDERLY_REBOOT_ENV, "value": orderly},
+        ],
         "securityContext": {"privileged": true, "runAsUser": 0, "runAsNonRoot": false},
         "resources": reboot_resources(op),
     }]);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::kairos::node_op::Reason;
 use api::kairos::reboot_binding::RebootBindingRow;
+use api::kairos::reboot_role::RebootRoleRow;
 use domain::object::{Meta, ObjectKey};
 use domain::verdict::Reason as _;
 use jiff::Timestamp;
@@ -51,6 +52,18 @@ pub enum Binding {
     Present(RebootBindingRow),
 }
 
+/// The ClusterRole that the original made for all of its reboot pods.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Role {
+    /// It was not looked for.
+    #[default]
+    Unread,
+    /// It is gone, or is not ours to delete.
+    Settled,
+    /// It is there.
+    Present(RebootRoleRow),
+}
+
 /// What is kept of a node.
 #[derive(Debug, Default)]
 pub struct OfNode {
@@ -90,9 +103,14 @@ pub struct Trouble {
     pub times: u32,
 }
 
-/// What is kept of all NodeOps together: nodes whose approval is under way, or had no answer.
+/// What is kept of all NodeOps together.
 #[derive(Debug, Default)]
-pub struct Places(BTreeMap<Box<str>, Place>);
+pub struct Places {
+    /// Nodes whose approval is under way, or had no answer.
+    taken: BTreeMap<Box<str>, Place>,
+    /// The original's role. Who puts the original back has it made anew, and the next process finds it.
+    pub(super) role: Role,
+}
 
 #[derive(Debug)]
 struct Place {
@@ -103,21 +121,21 @@ struct Place {
 impl Places {
     /// The NodeOp that is about to get a node, if it is another one.
     pub(super) fn taken(&self, node: &str, by: &ObjectKey, now: Timestamp) -> Option<&ObjectKey> {
-        let place = self.0.get(node)?;
+        let place = self.taken.get(node)?;
         (place.of != *by && within(place.since, UNANSWERED, now)).then_some(&place.of)
     }
 
     /// A NodeOp is about to get nodes.
     pub(super) fn reserve(&mut self, of: &ObjectKey, nodes: &[Box<str>], now: Timestamp) {
-        self.0.retain(|_, place| within(place.since, UNANSWERED, now));
+        self.taken.retain(|_, place| within(place.since, UNANSWERED, now));
         for node in nodes {
-            self.0.insert(node.clone(), Place { of: of.clone(), since: now });
+            self.taken.insert(node.clone(), Place { of: of.clone(), since: now });
         }
     }
 
     /// It has them, which its status says, or has them not.
     fn settled(&mut self, of: &ObjectKey) {
-        self.0.retain(|_, place| place.of != *of);
+        self.taken.retain(|_, place| place.of != *of);
     }
 }
 
@@ -180,6 +198,15 @@ pub(super) fn learn(
                 memory.binding = Binding::Absent;
             }
             return gone;
+        }
+        Step::ReadRole | Step::RemoveRole { .. } => {
+            // Whoever may not delete it is not held up by it.
+            shared.role = match outcome {
+                Ok(Answer::Role(row)) if row.is_the_originals && !row.meta.deleting => Role::Present(row),
+                Err(Refusal::Unavailable { .. }) => return false,
+                _ => Role::Settled,
+            };
+            return true;
         }
         Step::Hold { .. } | Step::LetGo { .. } => return outcome.is_ok(),
         _ => {}

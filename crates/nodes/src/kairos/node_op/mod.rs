@@ -35,10 +35,10 @@ mod words;
 
 use std::time::Duration;
 
-use api::kairos::NODE_OP_LABEL;
 use api::kairos::node_job::{self, NodeJobRow};
 use api::kairos::node_op::{KIND, NodeOpRow, Reason};
 use api::kairos::operation_pod::{self, OperationPodRow};
+use api::kairos::{CLUSTER_ROLE, NODE_OP_LABEL};
 use api::nodes::node::{self, NodeRow};
 use domain::object::Kind;
 use domain::verdict::Verdict;
@@ -57,7 +57,7 @@ use super::Settings;
 pub use self::apply::{Answer, Step};
 pub use self::evictions::{Evictions, Look};
 pub use self::manifest::Made;
-pub use self::memory::{Admitted, Binding, Memory, OfNode, Places, Trouble};
+pub use self::memory::{Admitted, Binding, Memory, OfNode, Places, Role, Trouble};
 pub use self::objects::{JobSeen, Objects};
 pub use self::observe::{Observed, Seen};
 
@@ -95,6 +95,10 @@ impl Room for NodeOpRoom {
         Rule::new("rbac.authorization.k8s.io", "rolebindings", &["create"]),
         // What the original left for its reboot pods.
         Rule::new("rbac.authorization.k8s.io", "clusterrolebindings", &["get", "delete"]),
+        Rule {
+            names: &[CLUSTER_ROLE],
+            ..Rule::new("rbac.authorization.k8s.io", "clusterroles", &["get", "delete"])
+        },
         runtime::EVENTS_RULE,
     ];
     /// Passes go over many nodes; a step that is repeated is paced by itself.

@@ -9,6 +9,8 @@ use domain::object::Meta;
 use jiff::Timestamp;
 use runtime::clock::after;
 
+use super::entry::cut;
+use crate::kairos::node_op_upgrade::nothing_to_do;
 use crate::machine::{Check, RebootPod, Work};
 
 /// What a container waits for while nothing is wrong.
@@ -38,19 +40,29 @@ pub struct JobSeen {
     pub stuck: Option<Box<str>>,
     /// The bootID under which its command ended.
     pub boot_id: Option<Box<str>>,
+    /// Why its command had nothing to do, if it says so.
+    pub needless: Option<Box<str>>,
     /// A container of it has run.
     pub has_run: bool,
 }
 
 impl JobSeen {
-    /// The Job with its pods.
-    pub(super) fn new<'a>(row: &NodeJobRow, pods: impl Iterator<Item = &'a OperationPodRow>) -> Self {
-        let mut seen = Self { row: row.clone(), stuck: None, boot_id: None, has_run: false };
+    /// The Job of this command with its pods.
+    pub(super) fn new<'a>(
+        row: &NodeJobRow,
+        command: &[Box<str>],
+        pods: impl Iterator<Item = &'a OperationPodRow>,
+    ) -> Self {
+        let mut seen = Self { row: row.clone(), stuck: None, boot_id: None, needless: None, has_run: false };
         for pod in pods {
             seen.stuck = seen.stuck.or_else(|| stuck(pod));
             let ended = *pod.phase == *SUCCEEDED && !row.leaves_sentinel;
             let told = pod.terminated.as_ref().filter(|_| ended).map(|of| of.message.trim());
             seen.boot_id = told.filter(|told| is_boot_id(told)).map(Box::from).or(seen.boot_id);
+            // A pod that has failed is followed by another.
+            let counts = *pod.phase != *FAILED && !row.leaves_sentinel;
+            let needless = nothing_to_do(command, &pod.command_said).filter(|_| counts);
+            seen.needless = needless.map(|text| cut(text).into()).or(seen.needless);
             seen.has_run |= pod.started.is_some() || pod.is_finished();
         }
         seen
@@ -91,7 +103,10 @@ impl Objects {
     pub(super) fn work(&self, now: Timestamp) -> Work {
         let Some(job) = &self.job else { return Work::Absent };
         match &job.row.progress {
-            Progress::Succeeded(_) => Work::Succeeded { boot_id: job.boot_id.clone() },
+            Progress::Succeeded(_) => match &job.needless {
+                Some(text) => Work::Needless(text.clone()),
+                None => Work::Succeeded { boot_id: job.boot_id.clone() },
+            },
             Progress::Failed(ended) => {
                 Work::Failed(said(&Said { reason: ended.reason.clone(), message: ended.message.clone() }))
             }

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use runtime::room::Recall;
 use runtime::store::{Availability, Snapshot, Table};
 
-use super::memory::{Admitted, Binding, Places, Trouble};
+use super::memory::{Admitted, Binding, Places, Role, Trouble};
 use super::objects::{self, JobSeen, Objects};
 use super::{NodeOpRoom, policy, record};
 use crate::admit::{Candidate, Standing};
@@ -48,6 +48,8 @@ pub struct Observed {
     pub binding: Binding,
     /// A reboot pod of the original is not finished: it needs that binding.
     pub sentinel: bool,
+    /// The original's role for all of its reboot pods; nothing while another NodeOp may need it.
+    pub role: Option<Role>,
     /// What the environment says.
     pub settings: Settings,
 }
@@ -119,12 +121,11 @@ pub(super) fn observe(
         access,
         binding: memory.binding.clone(),
         sentinel: false,
+        role: (shared.role != Role::Settled && !others_need_role(snapshot, op)).then(|| shared.role.clone()),
         settings: settings.clone(),
     };
     let mut objects = on_nodes(snapshot, op);
-    // One that is being deleted ends whatever it waits for.
-    let waits = |pod: &OperationPodRow| pod.awaits_sentinel && !pod.is_finished() && !pod.meta.deleting;
-    observed.sentinel = objects.values().any(|of| of.reboot.iter().any(waits));
+    observed.sentinel = objects.values().any(|of| of.reboot.iter().any(acts_by_itself));
     let busy = busy(snapshot, op);
     let claim = owner(&op.meta).to_string();
     let nodes = snapshot.table::<NodeRow>();
@@ -350,7 +351,7 @@ fn on_nodes(snapshot: Snapshot<'_>, op: &NodeOpRow) -> BTreeMap<Box<str>, Object
         if let Some(job) = objects::chosen(&jobs, named) {
             let pods =
                 snapshot.referring::<OperationPodRow>(operation_pod::OWNER_INDEX, namespace, &job.meta.uid);
-            nodes.entry(name.into()).or_default().job = Some(JobSeen::new(job, pods));
+            nodes.entry(name.into()).or_default().job = Some(JobSeen::new(job, &op.command, pods));
         }
     }
     for pod in snapshot.referring::<OperationPodRow>(operation_pod::OWNER_INDEX, namespace, &op.meta.uid) {
@@ -359,6 +360,19 @@ fn on_nodes(snapshot: Snapshot<'_>, op: &NodeOpRow) -> BTreeMap<Box<str>, Object
         }
     }
     nodes
+}
+
+/// Whether it is a reboot pod of the original that is not finished. One that is being deleted ends whatever it waits for.
+fn acts_by_itself(pod: &OperationPodRow) -> bool {
+    pod.awaits_sentinel && !pod.is_finished() && !pod.meta.deleting
+}
+
+/// Whether the original's role may be needed beside this NodeOp: its bindings go with the finalizer of their NodeOp.
+fn others_need_role(snapshot: Snapshot<'_>, op: &NodeOpRow) -> bool {
+    let other = |other: &NodeOpRow| other.has_finalizer() && other.meta.uid != op.meta.uid;
+    !op.has_finalizer()
+        || snapshot.table::<NodeOpRow>().into_iter().flat_map(Table::iter).any(other)
+        || snapshot.table::<OperationPodRow>().into_iter().flat_map(Table::iter).any(acts_by_itself)
 }
 
 /// The nodes that other NodeOps are at work on.

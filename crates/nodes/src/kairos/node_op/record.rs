@@ -125,6 +125,10 @@ fn ended(entry: &NodeStatus) -> Option<End> {
             End::Failed(words::failure(entry.reason.as_deref(), detail))
         }
         (_, NodeMessage::SkippedByPreflight(why)) => End::Done(Outcome::Skipped(why.into())),
+        // Its command has said so.
+        (_, NodeMessage::Other(why)) if entry.reason.is_none() && entry.job().is_some() => {
+            End::Done(Outcome::Skipped(why.into()))
+        }
         _ => End::Done(Outcome::Completed),
     })
 }

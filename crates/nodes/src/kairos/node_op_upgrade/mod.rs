@@ -36,6 +36,7 @@ use runtime::store::Snapshot;
 
 pub use self::apply::Step;
 pub use self::observe::{Found, Hidden, Observed};
+pub(super) use self::script::nothing_to_do;
 
 /// The controller of upgrades.
 #[derive(Clone, Copy, Debug, Default)]

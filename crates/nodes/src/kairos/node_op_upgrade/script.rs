@@ -6,9 +6,9 @@
 //! TARGET_OS_RELEASE, HOST_KAIROS_RELEASE, HOST_OS_RELEASE and TERMINATION_LOG.
 //!
 //! A node that is found at the version by the script of the Job, and was not by the preflight, has been upgraded in between:
-//! its Job was run again after it had rebooted by itself, say. The script ends with 0, so that the node reboots once more where
-//! the NodeOp reboots: an exit code has no third meaning, and to fail would leave a node that is as it should be cordoned. It
-//! leaves the sentence of the preflight as its termination message.
+//! its Job was run again after it had rebooted by itself, say. The release file of a node is that of the system that it runs,
+//! so that it runs the version already, and to reboot it would change nothing. The script ends with 0, as the original's does, and
+//! leaves the sentence of the preflight as its termination message: by that the NodeOp knows that no reboot is to follow.
 
 use std::fmt::Write as _;
 
@@ -49,6 +49,9 @@ current=$(version "${HOST_KAIROS_RELEASE:-$host/etc/kairos-release}" "${HOST_OS_
 printf 'version of the image: %s\n' "${target:-unknown}"
 printf 'version of the node: %s\n' "${current:-unknown}"
 "#;
+
+/// What the sentence of a node without anything to do begins with, in both scripts.
+const ALREADY: &str = "node is already at ";
 
 /// What a termination message says makes the preflight skip the node.
 const SKIP: &str = r#"if [ -n "$target" ] && [ "$target" = "$current" ]; then
@@ -111,6 +114,14 @@ pub(super) fn upgrade(upgrade: &NodeOpUpgradeRow) -> String {
     script
 }
 
+/// What our upgrade script has said of a node that it left as it was, if `command` is that script and `message` its
+/// termination message. What a command of somebody else leaves there is his, and says nothing about a reboot.
+pub(in crate::kairos) fn nothing_to_do<'a>(command: &[Box<str>], message: &'a str) -> Option<&'a str> {
+    let ours = command.last().is_some_and(|script| script.starts_with(HEAD));
+    let sentence = message.lines().next()?.trim();
+    (ours && sentence.starts_with(ALREADY)).then_some(sentence)
+}
+
 /// What our upgrade script does, without how it finds out whether to: the calls of the agent, and whether versions are
 /// compared. Nothing for a script of somebody else.
 pub(super) fn gist(script: &str) -> Option<(bool, Vec<&str>)> {
@@ -152,6 +163,20 @@ mod tests {
         ] {
             assert_eq!(quoted(path), word);
         }
+    }
+
+    #[test]
+    fn only_the_sentence_of_our_script_means_that_there_was_nothing_to_do() {
+        let ours = ["/bin/sh", "-c", &[HEAD, SETTINGS, VERSIONS, STOP].concat()].map(Box::from);
+        assert!(SKIP.contains(ALREADY) && STOP.contains(ALREADY));
+        assert_eq!(nothing_to_do(&ours, "node is already at v3\n"), Some("node is already at v3"));
+        assert_eq!(nothing_to_do(&ours, "node is already at v3\nand more"), Some("node is already at v3"));
+        for other in ["", "\n", "done", "the node is already at v3"] {
+            assert_eq!(nothing_to_do(&ours, other), None, "{other}");
+        }
+        let theirs = ["/bin/sh", "-c", "upgrade"].map(Box::from);
+        assert_eq!(nothing_to_do(&theirs, "node is already at v3"), None);
+        assert_eq!(nothing_to_do(&[], "node is already at v3"), None);
     }
 
     #[test]

@@ -523,3 +523,44 @@ fn what_ends_a_preflight_ends_the_way_undisturbed() {
     assert_eq!(ended(Check::Failed("no".into())), "Failed: note that it failed: the preflight failed: no");
     assert_eq!(ended(Check::Stuck("ImagePullBackOff".into())), "Preflight PodNotStarting");
 }
+
+/// It is found out by the command alone, as it is about to run on a node that is cordoned, drained and armed.
+#[test]
+fn a_command_with_nothing_to_do_gives_the_node_back_without_a_reboot() {
+    let policy = everything();
+    let mut facts = with(|facts| {
+        ran(facts);
+        (facts.record.started, facts.record.ran) = (false, None);
+        facts.work = Work::Needless("it is there already\n".into());
+    });
+    assert_eq!(shown(&facts, &policy, 0), "Running: note that the command was started");
+    facts.record.started = true;
+    assert_eq!(shown(&facts, &policy, 0), "Done: note that it is skipped: it is there already");
+    assert_eq!(super::standing(&facts, &policy, at(0)), Standing::InFlight);
+    facts.record.end = Some(End::Done(Outcome::Skipped("it is there already\n".into())));
+    // Its Job, which has told so, may be gone by now.
+    for work in [facts.work.clone(), Work::Absent] {
+        let mut facts = Facts { work, ..facts.clone() };
+        assert_eq!(shown(&facts, &policy, 0), "Done: delete the reboot pod");
+        facts.reboot = RebootPod::Leaving;
+        assert_eq!(shown(&facts, &policy, 0), "Done: uncordon");
+        assert_eq!(
+            super::standing(&facts, &policy, at(0)),
+            Standing::InFlight,
+            "its place is taken until then"
+        );
+        node(&mut facts).cordon = Cordon::default();
+        assert_eq!(shown(&facts, &policy, 0), "Done.");
+        assert_eq!(super::standing(&facts, &policy, at(0)), Standing::Done);
+    }
+}
+
+/// What was written down first is carried through.
+#[test]
+fn a_reboot_that_was_decided_on_is_not_called_off() {
+    let facts = with(|facts| {
+        ran(facts);
+        facts.work = Work::Needless("it is there already".into());
+    });
+    assert_eq!(shown(&facts, &everything(), 0), "Rebooting: note that the reboot is asked for");
+}

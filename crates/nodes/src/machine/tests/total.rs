@@ -68,6 +68,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             Work::Succeeded { boot_id: Some("".into()) }
         ]),
         text().prop_map(Work::Stuck),
+        text().prop_map(Work::Needless),
         text().prop_map(Work::Failed),
     ];
     let reboot = prop_oneof![

@@ -1,6 +1,8 @@
 //! No object of another owner is touched, and of no object more than the controller declares to write.
 
-use api::kairos::{CORDONED_BY_ANNOTATION, FINALIZER, REBOOT_FROM_ANNOTATION};
+use api::kairos::{
+    CLUSTER_ROLE, CLUSTER_ROLE_BINDING_PREFIX, CORDONED_BY_ANNOTATION, FINALIZER, REBOOT_FROM_ANNOTATION,
+};
 use serde_json::Value;
 
 use crate::invariants::paths::differing;
@@ -41,7 +43,8 @@ pub(super) fn check(write: &Write<'_>) -> Result<(), Broken> {
             holds(of_an_op || of_an_upgrade, INVARIANT, || named("made"))
         }
         (Some(old), None) => {
-            let bound = *kind == "ClusterRoleBinding" && key.name.starts_with("nodeop-reboot-");
+            let bound = *kind == "ClusterRoleBinding" && key.name.starts_with(CLUSTER_ROLE_BINDING_PREFIX)
+                || *kind == "ClusterRole" && *key.name == *CLUSTER_ROLE;
             // A NodeOp goes when its finalizer does.
             let goes = *kind == "NodeOp" && is_leaving(old);
             // What of a pod that is evicted is looked at is its budget.

@@ -6,6 +6,7 @@ mod drains;
 mod end;
 mod fields;
 mod places;
+mod rights;
 mod runs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +85,7 @@ impl OfNodes {
     pub(super) fn saw(&mut self, world: &World, write: &Write<'_>, alone: bool) -> Result<(), Broken> {
         self.note(world, write);
         fields::check(write)?;
+        rights::check(world, write)?;
         cordons::check(self, write)?;
         drains::check(self, world, write)?;
         runs::check(self, world)?;

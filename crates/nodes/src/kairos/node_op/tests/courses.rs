@@ -38,6 +38,70 @@ fn a_command_runs_on_all_nodes_at_once() {
     assert_eq!(world.taken(), "=> done", "and then it rests");
 }
 
+/// The Job of `node-1` has succeeded, and its command has left this message.
+fn command_says(world: &mut World, message: &str) {
+    let job = world.the("Job", "op-node-1");
+    let uid = world.object("Job", "ns", &job.name)["metadata"]["uid"].clone();
+    let ended = |message: &str| json!([{"state": {"terminated": {"exitCode": 0, "message": message}}}]);
+    let pod = json!({
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("{}-x", job.name), "labels": {"kairos.io/nodeop": "op", "kairos.io/node": "node-1"},
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": job.name, "uid": uid, "controller": true}],
+        },
+        "spec": {"nodeName": "node-1"},
+        "status": {
+            "phase": "Succeeded", "initContainerStatuses": ended(message),
+            "containerStatuses": ended(""),
+        },
+    });
+    world.put(&pod.to_string());
+    world.job_ends("op-node-1", "Complete");
+}
+
+/// The node was brought to the image in some other way, after its preflight.
+#[test]
+fn an_upgrade_that_finds_the_node_upgraded_does_not_reboot_it() {
+    let script = "# Upgrades this node to the system that this image has.\\nset -eu\\n";
+    let spec = format!(
+        "command: [sh, -c, \"{script}\"], nodeSelector: {{matchLabels: {{one: ''}}}}, cordon: true, rebootOnSuccess: true"
+    );
+    let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+    let begun = |spec: &str| {
+        let mut world = world(spec);
+        world.patch("Node", &ObjectKey::new("", "node-1"), &json!({"metadata": {"labels": {"one": ""}}}));
+        world.pass("op");
+        world.pod("op-reboot", &ready);
+        world.pass("op");
+        assert!(world.is_cordoned("node-1"));
+        world.taken();
+        world
+    };
+    let mut world = begun(&spec);
+    command_says(&mut world, "node is already at v3.5.0\n");
+    world.later(6);
+    assert_eq!(world.pass("op"), "done");
+    insta::assert_snapshot!(world.taken());
+    assert_eq!(world.entry("op", "node-1"), "Completed | node is already at v3.5.0 | not-requested");
+    assert!(!world.is_cordoned("node-1"));
+    assert!(world.objects.keys().all(|(kind, key)| kind != "Pod" || !key.name.starts_with("op-reboot")));
+    world.patch(
+        "NodeOp",
+        &ObjectKey::new("ns", "op"),
+        &json!({"metadata": {"deletionTimestamp": "2026-11-21T11:00:00Z", "finalizers": ["x"]}}),
+    );
+    world.pass("op");
+    let kept = world.entry("op", "node-1");
+    assert_eq!(kept, "Completed | node is already at v3.5.0 | not-requested", "also while it is deleted");
+
+    // What another command leaves there is its own.
+    let mut world = begun(&spec.replace("# Upgrades", "# Updates"));
+    command_says(&mut world, "node is already at v3.5.0\n");
+    world.later(6);
+    world.pass("op");
+    assert_eq!(world.entry("op", "node-1"), "Completed | Job completed successfully | pending");
+}
+
 #[test]
 fn one_node_after_another_is_cordoned_changed_and_rebooted() {
     let mut world = world("command: [upgrade], cordon: true, rebootOnSuccess: true, concurrency: 1");
@@ -54,6 +118,8 @@ fn one_node_after_another_is_cordoned_changed_and_rebooted() {
     world.pass("op");
     assert_eq!(world.entry("op", "node-2"), "Completed | Job completed successfully | pending");
     let told = world.object("Pod", "ns", &world.the("Pod", "op-reboot").name);
+    let time = json!({"name": api::kairos::ORDERLY_REBOOT_ENV, "value": "300"});
+    assert_eq!(told["spec"]["containers"][0]["env"][2], time);
     assert_eq!(told["metadata"]["annotations"][api::kairos::REBOOT_FROM_ANNOTATION], "boot-2");
     world.node("node-2", "boot-2", false);
     world.pass("op");

@@ -1,6 +1,7 @@
 //! What kairos-operator leaves in the middle of an upgrade is taken over.
 
 use domain::object::ObjectKey;
+use runtime::answer::Refusal;
 use serde_json::json;
 
 use super::world::World;
@@ -58,6 +59,55 @@ fn its_binding_goes_when_its_last_reboot_pod_has_ended() {
     insta::assert_snapshot!(world.taken());
     assert!(!world.is_cordoned("node-2"), "its cordon goes with it");
     assert!(world.objects.keys().all(|(kind, _)| kind != "ClusterRoleBinding"));
+}
+
+/// Deletes the NodeOp, and tells whether the original's role is still there after that.
+fn role_stays(world: &mut World) -> bool {
+    let op = ObjectKey::new("upgrades", "os-v3-7-0");
+    world.patch("NodeOp", &op, &json!({"metadata": {"deletionTimestamp": "2026-08-10T09:20:00Z"}}));
+    assert_eq!(world.pass(UPGRADE), "gone");
+    world.objects.keys().any(|(kind, _)| kind == "ClusterRole")
+}
+
+#[test]
+fn its_role_goes_with_the_last_that_may_need_it() {
+    let mut world = left("second-node-reboots");
+    assert!(!role_stays(&mut world));
+
+    let other = "{kind: NodeOp, metadata: {name: other, finalizers: [nodeop-reboot.kairos.io/clusterrolebinding]}, spec: {command: [x], rebootOnSuccess: true, nodeSelector: {matchLabels: {none: here}}}}";
+    let mut world = left("second-node-reboots");
+    world.put(other);
+    assert!(role_stays(&mut world), "the other may have a binding");
+    world.later(60);
+    world.pass("other");
+    assert!(world.objects.keys().all(|(kind, _)| kind != "ClusterRole"));
+
+    // Of a NodeOp whose finalizer somebody has removed.
+    let pod = "{kind: Pod, metadata: {name: p, namespace: elsewhere, labels: {kairos.io/nodeop: gone, kairos.io/reboot: 'true'}}, spec: {nodeName: far, volumes: [{name: sentinel-volume}]}, status: {phase: Running}}";
+    let mut world = left("second-node-reboots");
+    world.put(pod);
+    assert!(role_stays(&mut world), "a reboot pod waits for its right to say that it reboots");
+    let mut world = left("second-node-reboots");
+    world.put(&pod.replace("Running", "Succeeded"));
+    assert!(!role_stays(&mut world));
+}
+
+#[test]
+fn a_role_that_is_not_the_originals_or_cannot_be_deleted_holds_nobody_up() {
+    let key = ObjectKey::new("", "nodeop-reboot");
+    let mut world = left("second-node-reboots");
+    let rules = json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}]);
+    world.patch("ClusterRole", &key, &json!({"rules": rules}));
+    assert!(role_stays(&mut world));
+    for words in ["look for ClusterRole nodeop", "delete ClusterRole nodeop"] {
+        let mut world = left("second-node-reboots");
+        world.refuses.push((words, Refusal::Forbidden("clusterroles cannot".into())));
+        assert!(role_stays(&mut world), "{words}");
+        assert!(world.refuses.is_empty(), "{words}");
+    }
+    let mut world = left("second-node-reboots");
+    world.objects.retain(|(kind, _), _| kind != "ClusterRole");
+    assert!(!role_stays(&mut world));
 }
 
 /// v0.1.3 calls it completed as soon as all that have started are.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use api::kairos::node_op::NodeOpRow;
 use api::kairos::reboot_binding::RebootBindingRow;
+use api::kairos::reboot_role::RebootRoleRow;
 use domain::object::ObjectKey;
 use domain::verdict::{Reason as _, Verdict};
 use jiff::{SignedDuration, Timestamp};
@@ -46,6 +47,7 @@ pub(super) fn settings() -> Settings {
         one_control_plane_at_a_time: false,
         drain_timeout: None,
         reboot_timeout: std::time::Duration::from_secs(1800),
+        orderly_reboot_timeout: std::time::Duration::from_secs(300),
     }
 }
 
@@ -214,6 +216,15 @@ impl World {
             }
             Step::RemoveBinding { binding } => {
                 self.objects.remove(&("ClusterRoleBinding".to_owned(), binding.key.clone()));
+            }
+            Step::ReadRole => {
+                let key = ObjectKey::new("", api::kairos::CLUSTER_ROLE);
+                let role = self.objects.get(&("ClusterRole".to_owned(), key));
+                let found = role.map(|found| Answer::Role(testkit::row::<RebootRoleRow>(found)));
+                return found.ok_or(Refusal::NotFound);
+            }
+            Step::RemoveRole { role } => {
+                self.objects.remove(&("ClusterRole".to_owned(), role.key.clone()));
             }
             Step::ReadJob { job, .. } => {
                 let there = self.objects.contains_key(&("Job".to_owned(), job.clone()));
