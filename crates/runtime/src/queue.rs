@@ -63,17 +63,44 @@ pub(crate) struct Queue {
     due: BTreeSet<(Timestamp, Item)>,
     due_at: BTreeMap<Item, Timestamp>,
     attempts: BTreeMap<Item, u32>,
+    /// By room, how long a change waits for others.
+    gathers: BTreeMap<usize, Duration>,
 }
 
 impl Queue {
-    /// Something changed: look as soon as possible. While the item is being looked at, this asks for one more look.
-    pub(crate) fn add(&mut self, item: Item) {
+    /// Changes of the objects of a room wait so long for others, so that what comes together is one look.
+    pub(crate) fn gather(&mut self, room: usize, time: Duration) {
+        self.gathers.insert(room, time);
+    }
+
+    /// Something changed: look as soon as the room lets. While the item is being looked at, this asks for one more look.
+    pub(crate) fn add(&mut self, item: Item, now: Timestamp) {
         if let Some(again) = self.running.get_mut(&item) {
             *again = true;
-        } else if self.queued.insert(item.clone()) {
+            return;
+        }
+        match self.gathers.get(&item.room) {
+            Some(time) => self.add_due(item, after(now, *time)),
+            None => self.add_ready(item),
+        }
+    }
+
+    fn add_ready(&mut self, item: Item) {
+        if self.queued.insert(item.clone()) {
             self.next += 1;
             self.ready.entry(item.room).or_default().push_back((self.next, item));
         }
+    }
+
+    /// At this time, unless it is looked at before in any case.
+    fn add_due(&mut self, item: Item, at: Timestamp) {
+        let before = self.due_at.get(&item).is_some_and(|due| *due <= at);
+        if before || self.queued.contains(&item) {
+            return;
+        }
+        self.forget_due(&item);
+        self.due.insert((at, item.clone()));
+        self.due_at.insert(item, at);
     }
 
     /// Moves what is due to the end of the line.
@@ -83,7 +110,10 @@ impl Queue {
         {
             self.due.remove(&(time, item.clone()));
             self.due_at.remove(&item);
-            self.add(item);
+            match self.running.get_mut(&item) {
+                Some(again) => *again = true,
+                None => self.add_ready(item),
+            }
         }
     }
 
@@ -124,11 +154,12 @@ impl Queue {
             self.due_at.insert(item.clone(), time);
         }
         if again && soon.is_none() {
-            self.add(item.clone());
+            self.add(item.clone(), clock.now());
         }
     }
 
-    /// Forgets a change of a running item that its own pass has made; `asked` is what [`Queue::asked_again`] said before.
+    /// Forgets a change of a running item that its own pass has made, or seen; `asked` is what [`Queue::asked_again`] said
+    /// before.
     pub(crate) fn restore(&mut self, item: &Item, asked: bool) {
         if let Some(again) = self.running.get_mut(item) {
             *again = asked;
@@ -188,19 +219,40 @@ mod tests {
         Item { room: 0, key: ObjectKey::new("ns", name) }
     }
 
+    const NOW: Timestamp = Timestamp::constant(1_000, 0);
+
     fn clock() -> Clock {
-        Clock::simulated(Timestamp::from_second(1_000).unwrap(), 1)
+        Clock::simulated(NOW, 1)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn changes_that_come_together_are_one_look() {
+        let (mut queue, clock) = (Queue::default(), clock());
+        let at = |millis| after(NOW, Duration::from_millis(millis));
+        queue.gather(0, Duration::from_millis(50));
+        queue.add(item("a"), NOW);
+        queue.add(item("a"), at(40));
+        queue.tick(at(49));
+        assert!(queue.is_empty());
+        queue.tick(at(50));
+        assert_eq!((queue.take(8), queue.take(8)), (Some(item("a")), None));
+        queue.add(item("a"), NOW);
+        queue.done(&item("a"), Ended::Well(Some(at(60_000))), &clock);
+        assert_eq!(queue.next_due(), Some(at(50)), "sooner than it asked for");
+        queue.tick(at(50));
+        queue.add(item("a"), at(50));
+        assert_eq!((queue.take(8), queue.next_due()), (Some(item("a")), None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn first_in_first_out_and_never_twice() {
         let mut queue = Queue::default();
         for name in ["a", "b", "a", "c"] {
-            queue.add(item(name));
+            queue.add(item(name), NOW);
         }
         assert_eq!(queue.take(8), Some(item("a")));
-        queue.add(item("a"));
-        queue.add(item("a"));
+        queue.add(item("a"), NOW);
+        queue.add(item("a"), NOW);
         assert_eq!((queue.take(8), queue.take(8), queue.take(8)), (Some(item("b")), Some(item("c")), None));
         queue.done(&item("a"), Ended::Well(None), &clock());
         assert_eq!((queue.take(8), queue.take(8)), (Some(item("a")), None), "one more look, not two");
@@ -211,7 +263,7 @@ mod tests {
         let (mut queue, clock) = (Queue::default(), clock());
         let mut delays = Vec::new();
         for _ in 0..8 {
-            queue.add(item("a"));
+            queue.add(item("a"), NOW);
             let taken = queue.take(8).unwrap();
             queue.done(&taken, Ended::Badly { retry_after: None }, &clock);
             delays.push(queue.next_due().unwrap().duration_since(clock.now()).as_secs());
@@ -219,7 +271,7 @@ mod tests {
         assert!(delays[0] >= 5 && delays[0] <= 6, "{delays:?}");
         assert!(delays.windows(2).all(|pair| pair[0] <= pair[1] + 30), "{delays:?}");
         assert!(delays[7] >= 300 && delays[7] <= 330, "{delays:?}");
-        queue.add(item("a"));
+        queue.add(item("a"), NOW);
         let taken = queue.take(8).unwrap();
         queue.done(&taken, Ended::Well(None), &clock);
         assert_eq!((queue.attempts(&item("a")), queue.next_due()), (0, None));
@@ -229,10 +281,10 @@ mod tests {
     async fn a_busy_room_lets_others_go_first() {
         let mut queue = Queue::default();
         for name in ["a", "b", "c"] {
-            queue.add(item(name));
+            queue.add(item(name), NOW);
         }
         let other = Item { room: 1, ..item("d") };
-        queue.add(other.clone());
+        queue.add(other.clone(), NOW);
         assert_eq!((queue.take(2), queue.take(2)), (Some(item("a")), Some(item("b"))));
         assert_eq!((queue.take(2), queue.take(2)), (Some(other), None));
         queue.done(&item("a"), Ended::Well(None), &clock());
@@ -242,9 +294,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_changes_while_it_fails_does_not_spin() {
         let (mut queue, clock) = (Queue::default(), clock());
-        queue.add(item("a"));
+        queue.add(item("a"), NOW);
         let taken = queue.take(8).unwrap();
-        queue.add(item("a"));
+        queue.add(item("a"), NOW);
         queue.done(&taken, Ended::Badly { retry_after: None }, &clock);
         assert!(queue.is_empty());
         assert_eq!(queue.next_due(), Some(after(clock.now(), AGAIN)));
@@ -253,7 +305,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn due_items_come_when_they_are_due_and_the_servers_wish_is_kept() {
         let (mut queue, clock) = (Queue::default(), clock());
-        queue.add(item("a"));
+        queue.add(item("a"), NOW);
         let taken = queue.take(8).unwrap();
         queue.done(&taken, Ended::Badly { retry_after: Some(60) }, &clock);
         queue.tick(after(clock.now(), Duration::from_secs(59)));

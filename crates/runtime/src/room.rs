@@ -1,6 +1,7 @@
 //! What a controller is to the engine: a room of pure functions, and one function that talks.
 
 use std::fmt;
+use std::time::Duration;
 
 use domain::object::{Kind, Row};
 use domain::verdict::{Note, Reason, Verdict};
@@ -24,6 +25,12 @@ pub trait Step: fmt::Display + fmt::Debug + Clone + Send + 'static {
     /// Whether it is a read whose answer every object of the room learns of: while one is under way, whoever is about to
     /// take a step of the same words waits for its answer instead.
     fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether it may be made at the same time as the other independent steps of a verdict: neither rests on what the other
+    /// changes.
+    fn is_independent(&self) -> bool {
         false
     }
 }
@@ -60,6 +67,8 @@ pub trait Room: Send + Sync + 'static {
     const OPT_IN_RULES: &'static [Rule] = &[];
     /// Requests of one pass; more mean that a step does not change what is observed.
     const ROUNDS: u32 = 16;
+    /// How long a change waits for others that come with it, before the object is looked at.
+    const GATHER: Duration = Duration::ZERO;
     /// Row of the kind that it drives.
     type Row: Row;
     /// Everything that a decision rests on.

@@ -108,15 +108,19 @@ impl runtime::room::Step for Make {
     fn writes(&self) -> bool {
         true
     }
+    fn is_independent(&self) -> bool {
+        true
+    }
 }
 
 #[derive(Debug)]
 struct Seen {
     widget: Widget,
-    part: bool,
+    missing: Vec<ObjectKey>,
 }
 
-struct WidgetRoom;
+/// Makes so many parts of each widget: its namesake, and others with a number behind its name.
+struct WidgetRoom(usize);
 
 impl Room for WidgetRoom {
     const NAME: &'static str = "widget";
@@ -137,11 +141,18 @@ impl Room for WidgetRoom {
     type Reason = Why;
 
     fn watches(registrar: &mut Registrar<'_>) {
-        registrar.watch::<Part>(PART, |_, key, _, _| vec![key.clone()]);
+        registrar.watch::<Part>(PART, |_, key, _, _| {
+            let widget = key.name.split_once('-').map_or(&*key.name, |(widget, _)| widget);
+            vec![key.sibling(widget)]
+        });
     }
 
     fn observe(&self, snapshot: Snapshot<'_>, row: &Widget, _: Recall<'_, Self>, _: Timestamp) -> Seen {
-        Seen { widget: row.clone(), part: snapshot.get::<Part>(&row.meta.key).is_some() }
+        let key = &row.meta.key;
+        let numbered = (1..self.0).map(|number| key.sibling(&format!("{}-{number}", key.name)));
+        let parts = std::iter::once(key.clone()).chain(numbered);
+        let missing = parts.filter(|part| snapshot.get::<Part>(part).is_none()).collect();
+        Seen { widget: row.clone(), missing }
     }
 
     fn decide(&self, seen: &Seen, _: Timestamp) -> Verdict<Make, Why> {
@@ -150,11 +161,11 @@ impl Room for WidgetRoom {
             let reason = <Why as domain::verdict::Reason>::of_trouble(domain::verdict::Trouble::Malformed);
             return Verdict::failed(Because::new(reason, "size is not a number"));
         }
-        if seen.part {
+        if seen.missing.is_empty() {
             return Verdict::done();
         }
-        Verdict::wait(Because::new(Why::MakingPart, "the part is being made"))
-            .step(Make(seen.widget.meta.key.clone()))
+        let steps = seen.missing.iter().cloned().map(Make).collect();
+        Verdict { steps, ..Verdict::wait(Because::new(Why::MakingPart, "the part is being made")) }
     }
 
     fn report(&self, seen: &Seen, verdict: &Verdict<Make, Why>, _: Timestamp) -> Report {
@@ -193,7 +204,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
 fn one_pass_makes_the_part_then_the_status_then_the_event() {
-    let journal = run(Script::new().widget("a"), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("a"), WidgetRoom(1), MINUTE);
     assert_eq!(
         journal.writes(),
         [
@@ -210,16 +221,16 @@ fn one_seed_gives_one_order_of_requests() {
         let names = ["e", "a", "panics", "d", "b", "c"];
         names.iter().fold(Script::new(), |script, name| script.widget(name)).fail_creates(3)
     };
-    let first = run(script(), WidgetRoom, MINUTE * 10);
+    let first = run(script(), WidgetRoom(1), MINUTE * 10);
     assert!(first.lines.len() > 15, "{:#?}", first.lines);
     for _ in 0..20 {
-        assert_eq!(run(script(), WidgetRoom, MINUTE * 10).lines, first.lines);
+        assert_eq!(run(script(), WidgetRoom(1), MINUTE * 10).lines, first.lines);
     }
 }
 
 #[test]
 fn first_lists_run_one_after_another_in_pages() {
-    let journal = run(Script::new().widget("a").page_size(1).widget("b"), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("a").page_size(1).widget("b"), WidgetRoom(1), MINUTE);
     let lists = journal.matching("limit=100");
     assert!(lists[0].contains("/widgets?") && lists[1].contains("/widgets?"), "two pages: {lists:#?}");
     assert!(lists[1].contains("continue=") && lists[2].contains("/parts?"), "{lists:#?}");
@@ -228,14 +239,14 @@ fn first_lists_run_one_after_another_in_pages() {
 #[test]
 fn an_unchanged_world_is_not_asked_about() {
     let script = Script::new().widget("a");
-    let short = run(script.clone(), WidgetRoom, MINUTE);
-    let long = run(script, WidgetRoom, MINUTE * 4);
+    let short = run(script.clone(), WidgetRoom(1), MINUTE);
+    let long = run(script, WidgetRoom(1), MINUTE * 4);
     assert_eq!(short.lines, long.lines);
 }
 
 #[test]
 fn a_failure_is_tried_again_later_and_only_its_object_waits() {
-    let journal = run(Script::new().widget("a").widget("b").fail_creates(1), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("a").widget("b").fail_creates(1), WidgetRoom(1), MINUTE);
     assert_eq!(journal.matching("POST /apis/example.org/v1/namespaces/ns/parts").len(), 3);
     assert_eq!(journal.matching("/widgets/a/status").len(), 1);
     assert_eq!(journal.matching("/widgets/b/status").len(), 1);
@@ -245,21 +256,21 @@ fn a_failure_is_tried_again_later_and_only_its_object_waits() {
 
 #[test]
 fn a_panic_concerns_its_object_alone() {
-    let journal = run(Script::new().widget("panics").widget("z"), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("panics").widget("z"), WidgetRoom(1), MINUTE);
     assert_eq!(journal.matching("/widgets/z/status").len(), 1);
     assert_eq!(journal.body_of("/widgets/panics/status")["status"]["trouble"], "InternalError");
 }
 
 #[test]
 fn an_object_that_does_not_parse_is_reported_on_itself_and_stops_no_watch() {
-    let journal = run(Script::new().broken("bad").widget("good"), WidgetRoom, MINUTE);
+    let journal = run(Script::new().broken("bad").widget("good"), WidgetRoom(1), MINUTE);
     assert_eq!(journal.body_of("/widgets/bad/status")["status"]["trouble"], "Malformed");
     assert_eq!(journal.matching("/widgets/good/status").len(), 1);
 }
 
 #[test]
 fn what_somebody_has_changed_right_before_a_status_is_looked_at() {
-    let journal = run(Script::new().widget("a").breaks("a"), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("a").breaks("a"), WidgetRoom(1), MINUTE);
     let statuses = journal.matching("widgets/a/status");
     assert_eq!(statuses.len(), 2, "the answer to the first brings the change: {:#?}", journal.lines);
 }
@@ -268,7 +279,7 @@ fn what_somebody_has_changed_right_before_a_status_is_looked_at() {
 #[test]
 fn what_a_status_without_an_answer_has_left_is_taken_back() {
     let script = Script::new().widget("a").fail_creates(1).lose_answers(1).lose_statuses(1).late(MINUTE * 5);
-    let journal = run(script, WidgetRoom, MINUTE * 4);
+    let journal = run(script, WidgetRoom(1), MINUTE * 4);
     let bodies = journal.bodies_of("widgets/a/status");
     let statuses: Vec<_> = bodies.iter().map(|body| body["status"].to_string()).collect();
     assert_eq!(statuses, [r#"{"trouble":"ApiUnavailable"}"#, r#"{"made":true}"#, r#"{"trouble":null}"#]);
@@ -291,14 +302,14 @@ fn every_trouble_of_a_request_is_told_in_its_word() {
         ((422, "Invalid", "Part \"a\" is invalid: spec: Required value"), "InternalError"),
     ];
     for (refusal, word) in refusals {
-        let journal = run(Script::new().widget("a").refuse_creates(refusal), WidgetRoom, MINUTE);
+        let journal = run(Script::new().widget("a").refuse_creates(refusal), WidgetRoom(1), MINUTE);
         assert_eq!(journal.body_of("/widgets/a/status")["status"]["trouble"], word, "{refusal:?}");
     }
 }
 
 #[test]
 fn an_answer_that_was_lost_creates_nothing_twice() {
-    let journal = run(Script::new().widget("a").lose_answers(1), WidgetRoom, MINUTE * 2);
+    let journal = run(Script::new().widget("a").lose_answers(1), WidgetRoom(1), MINUTE * 2);
     assert_eq!(journal.parts, ["a"], "{:#?}", journal.lines);
     assert_eq!(journal.matching("/widgets/a/status").len(), 1);
 }
@@ -306,13 +317,13 @@ fn an_answer_that_was_lost_creates_nothing_twice() {
 #[test]
 fn a_request_that_no_rule_declares_is_refused_before_it_is_sent() {
     let script = Script::new().widget("a").without_rule("parts", "create");
-    let journal = run(script, WidgetRoom, MINUTE);
+    let journal = run(script, WidgetRoom(1), MINUTE);
     assert!(journal.parts.is_empty());
 }
 
 #[test]
 fn a_follower_fills_its_caches_and_does_nothing_else() {
-    let journal = run(Script::new().widget("a").leads_for(Duration::ZERO), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("a").leads_for(Duration::ZERO), WidgetRoom(1), MINUTE);
     assert!(journal.writes().is_empty());
     assert!(!journal.matching("/widgets?").is_empty());
 }
@@ -321,21 +332,46 @@ fn a_follower_fills_its_caches_and_does_nothing_else() {
 #[test]
 fn a_process_whose_renewals_stopped_writes_nothing_more() {
     let script = Script::new().widget("a").busy(40).leads_for(Duration::from_secs(25));
-    let journal = run(script, WidgetRoom, MINUTE * 5);
+    let journal = run(script, WidgetRoom(1), MINUTE * 5);
     assert_eq!(journal.writes().len(), 1, "{:#?}", journal.lines);
 }
 
 #[test]
 fn a_dry_run_says_what_it_would_do_and_does_not_do_it() {
-    let journal = run(Script::new().widget("a").dry_run(), WidgetRoom, MINUTE);
+    let journal = run(Script::new().widget("a").dry_run(), WidgetRoom(1), MINUTE);
     assert!(journal.parts.is_empty(), "{:#?}", journal.lines);
     assert!(journal.writes().is_empty(), "a status without conditions: {:#?}", journal.lines);
 }
 
 #[test]
 fn the_servers_wish_to_wait_is_kept() {
-    let journal = run(Script::new().widget("a").busy(40), WidgetRoom, Duration::from_secs(39));
+    let journal = run(Script::new().widget("a").busy(40), WidgetRoom(1), Duration::from_secs(39));
     assert_eq!(journal.matching("POST /apis/example.org/v1/namespaces/ns/parts").len(), 1);
-    let later = run(Script::new().widget("a").busy(40), WidgetRoom, MINUTE);
+    let later = run(Script::new().widget("a").busy(40), WidgetRoom(1), MINUTE);
     assert_eq!(later.matching("POST /apis/example.org/v1/namespaces/ns/parts").len(), 2);
+}
+
+/// Each takes a second to be made: forty are two batches, and one after another they would take forty.
+#[test]
+fn independent_steps_are_made_at_the_same_time() {
+    let script = Script::new().widget("a").slow(Duration::from_secs(1));
+    let journal = run(script, WidgetRoom(40), Duration::from_secs(3));
+    assert_eq!(journal.parts.len(), 40, "{:#?}", journal.lines);
+    assert_eq!(journal.matching("/widgets/a/status").len(), 1);
+}
+
+#[test]
+fn of_independent_steps_one_that_fails_takes_nothing_from_the_others() {
+    let script = Script::new().widget("a").slow(Duration::from_secs(1)).fail_creates(1);
+    let soon = run(script.clone(), WidgetRoom(3), Duration::from_secs(2));
+    assert_eq!(soon.parts, ["a-1", "a-2"], "{:#?}", soon.lines);
+    let later = run(script, WidgetRoom(3), MINUTE);
+    assert_eq!(later.parts, ["a", "a-1", "a-2"]);
+    assert_eq!(
+        later.matching("POST /apis/example.org/v1/namespaces/ns/parts").len(),
+        4,
+        "{:#?}",
+        later.lines
+    );
+    assert_eq!(later.bodies_of("widgets/a/status").last().unwrap()["status"]["made"], true);
 }

@@ -253,8 +253,9 @@ impl Core {
                 }
             }
         }
+        let now = self.clock.now();
         for item in items {
-            self.queue.add(item);
+            self.queue.add(item, now);
         }
         for (old, new, start, forget) in wants {
             let who = (TypeId::of::<R>(), key.clone());

@@ -119,6 +119,9 @@ impl Engine {
     #[must_use]
     pub fn room<R: Room>(mut self, room: R) -> Self {
         let index = self.rooms.len();
+        if !R::GATHER.is_zero() {
+            self.core.queue.gather(index, R::GATHER);
+        }
         let shell = Shell::new(self.deps.client.clone(), R::MANAGER, self.deps.clock.clone());
         let (metrics, instance) = (self.deps.metrics.clone(), self.deps.instance.clone());
         self.rooms.push(Box::new(Holder::new(room, shell, metrics, instance, self.deps.dry_run)));
@@ -148,7 +151,7 @@ impl Engine {
             self.core.queue.tick(now);
             for room in std::mem::take(&mut self.core.sweep) {
                 for key in self.rooms.get(room).map(|holder| holder.keys(&self.core)).unwrap_or_default() {
-                    self.core.queue.add(Item { room, key });
+                    self.core.queue.add(Item { room, key }, now);
                 }
             }
             let acting = led && self.core.may_act() && self.core.is_synced();

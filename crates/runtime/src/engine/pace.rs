@@ -21,22 +21,22 @@ pub(super) struct Pace(Option<Timestamp>);
 /// The paces of the last steps of one object, by a hash of their words, the last first. Two that answer each other make the
 /// same step each time, or one and its opposite.
 #[derive(Default)]
-pub(super) struct Paces([(u64, Pace); 2]);
+pub(super) struct Paces(Vec<(u64, Pace)>);
 
 impl Paces {
-    /// The same as [`Pace::write`] for a step.
-    pub(super) fn write(&mut self, step: &str, now: Timestamp) -> Option<Timestamp> {
+    /// The same as [`Pace::write`] for one of the steps that are made at the same time.
+    pub(super) fn write(&mut self, step: &str, now: Timestamp, at_once: usize) -> Option<Timestamp> {
         let mut hasher = DefaultHasher::new();
         step.hash(&mut hasher);
         let hash = hasher.finish();
-        let [last, before] = &mut self.0;
-        if last.0 != hash {
-            std::mem::swap(last, before);
-        }
-        if last.0 != hash {
-            *last = (hash, Pace::default());
-        }
-        last.1.write(now)
+        let mut last = match self.0.iter().position(|(of, _)| *of == hash) {
+            Some(at) => self.0.remove(at),
+            None => (hash, Pace::default()),
+        };
+        let free = last.1.write(now);
+        self.0.insert(0, last);
+        self.0.truncate(2 * at_once);
+        free
     }
 }
 
@@ -89,11 +89,11 @@ mod tests {
     fn each_step_has_a_pace_of_its_own() {
         let mut paces = Paces::default();
         let sent = |paces: &mut Paces, step: &str, second| {
-            (0..100).take_while(|_| paces.write(step, at(second)).is_none()).count()
+            (0..100).take_while(|_| paces.write(step, at(second), 1).is_none()).count()
         };
         assert_eq!(sent(&mut paces, "hold", 0), 10);
         assert_eq!(sent(&mut paces, "let go", 0), 10);
-        assert_eq!(paces.write("hold", at(0)), Some(at(6)));
+        assert_eq!(paces.write("hold", at(0), 1), Some(at(6)));
         assert_eq!(sent(&mut paces, "hold", 6), 1);
         assert_eq!(sent(&mut paces, "let go", 6), 1);
         // A third one takes the place of the one that was made longer ago.

@@ -1,5 +1,5 @@
-//! One pass over one object: observe, decide, make the request of the first step, observe again, and so on until no step
-//! is left; then the status, if it changed, and the Events.
+//! One pass over one object: observe, decide, make the request of the first step, or of the first steps that are independent
+//! of each other, observe again, and so on until no step is left; then the status, if it changed, and the Events.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use std::time::Duration;
 use domain::object::{Meta, ObjectKey, ObjectRef, Row};
 use domain::verdict::{Because, Note, Reason, Then, Trouble, Verdict};
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -24,6 +25,8 @@ use crate::room::{Applied, Recall, Report, Room, Step as _};
 
 /// How long one request of a pass may take, with everything that belongs to it.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// Independent steps that are made at a time.
+const AT_ONCE: usize = 32;
 
 /// A future whose result belongs to the pass that made it.
 pub(crate) type Errand = BoxFuture<'static, Box<dyn Any + Send>>;
@@ -85,10 +88,12 @@ impl<R: Room> Default for Kept<R> {
     }
 }
 
+/// What became of a step; the words of a panic.
+type Made<R> = Result<Result<Applied<<R as Room>::Answer>, Refusal>, String>;
+
 /// What an errand brings back.
 enum Came<R: Room> {
-    Step(R::Step, Result<Applied<R::Answer>, Refusal>),
-    Panicked(R::Step, String),
+    Steps(Vec<(R::Step, Made<R>)>),
     /// The shared read of another pass has come to an end.
     Read,
     Status {
@@ -134,6 +139,8 @@ impl<R: Room> Holder<R> {
 
     fn round(&mut self, core: &mut Core, item: &Item) -> Next {
         let now = core.clock.now();
+        // Whatever has changed until now is seen by this look.
+        core.queue.restore(item, false);
         let Some(row) = core.store.snapshot().get::<R::Row>(&item.key) else {
             return self.forget(core, item);
         };
@@ -181,16 +188,30 @@ impl<R: Room> Holder<R> {
         if step.writes() && !core.may_act() {
             return self.over(item, BADLY, Outcome::Conflict);
         }
+        let may_write = !self.dry_run && core.may_act();
+        let mut steps = vec![step];
+        if steps.iter().all(R::Step::is_independent) {
+            let others = verdict.steps.iter().skip(1).take_while(|step| step.is_independent());
+            steps.extend(others.filter(|step| may_write || !step.writes()).take(AT_ONCE - 1).cloned());
+        }
         let kept = self.kept.entry(item.key.clone()).or_default();
-        if step.writes()
-            && let Some(free) = kept.steps.write(&step.to_string(), now)
-        {
+        let most = steps.len();
+        let mut free: Option<Timestamp> = None;
+        steps.retain(|step| {
+            let pace = step.writes().then(|| kept.steps.write(&step.to_string(), now, most)).flatten();
+            let Some(at) = pace else { return true };
             tracing::warn!(controller = R::NAME, object = %item.key, step = %step, "Step is undone again and again, waiting");
+            free = Some(free.map_or(at, |free| free.min(at)));
+            false
+        });
+        if let (Some(free), true) = (free, steps.is_empty()) {
             let over = (Ended::Well(verdict.recheck).or_at(free), Outcome::Waiting);
             return self.report(core, item, &observed, &verdict, over);
         }
         self.rounds.insert(item.key.clone(), rounds + 1);
-        if step.is_shared() {
+        if let [step] = &steps[..]
+            && step.is_shared()
+        {
             let words = step.to_string();
             if let Some(waiting) = self.reads.get_mut(&words) {
                 let (ended, end) = oneshot::channel();
@@ -203,24 +224,77 @@ impl<R: Room> Holder<R> {
             }
             self.reads.insert(words, Vec::new());
         }
-        if step.writes() {
-            self.room.reserve(&mut self.shared, &observed, &step);
-            tracing::info!(controller = R::NAME, object = %item.key, step = %step, "Taking a step");
-        } else {
-            tracing::debug!(controller = R::NAME, object = %item.key, step = %step, "Reading");
+        for step in &steps {
+            if step.writes() {
+                self.room.reserve(&mut self.shared, &observed, step);
+                tracing::info!(controller = R::NAME, object = %item.key, step = %step, "Taking a step");
+            } else {
+                tracing::debug!(controller = R::NAME, object = %item.key, step = %step, "Reading");
+            }
         }
-        let errand = self.room.apply(self.shell.clone(), step.clone());
+        let errands: Vec<_> = steps.into_iter().map(|step| self.errand(step)).collect();
         Next::Errand(Box::pin(async move {
-            let came = match tokio::time::timeout(DEADLINE, AssertUnwindSafe(errand).catch_unwind()).await {
-                Ok(Ok(answer)) => Came::<R>::Step(step, answer),
-                Ok(Err(panic)) => Came::Panicked(step, words(panic.as_ref())),
+            Box::new(Came::<R>::Steps(join_all(errands).await)) as Box<dyn Any + Send>
+        }))
+    }
+
+    /// Makes the request of a step.
+    fn errand(&self, step: R::Step) -> BoxFuture<'static, (R::Step, Made<R>)> {
+        let errand = AssertUnwindSafe(self.room.apply(self.shell.clone(), step.clone())).catch_unwind();
+        Box::pin(async move {
+            let made = match tokio::time::timeout(DEADLINE, errand).await {
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(panic)) => Err(words(panic.as_ref())),
                 Err(_) => {
                     let message = format!("no result within {} s", DEADLINE.as_secs());
-                    Came::Step(step, Err(Refusal::Unavailable { message, retry_after: None }))
+                    Ok(Err(Refusal::Unavailable { message, retry_after: None }))
                 }
             };
-            Box::new(came) as Box<dyn Any + Send>
-        }))
+            (step, made)
+        })
+    }
+
+    /// Takes in what became of steps, all of them, and goes on if none of them was refused in a way that the room leaves to us.
+    fn took(&mut self, core: &mut Core, item: &Item, steps: Vec<(R::Step, Made<R>)>) -> Next {
+        let (mut refused, mut panicked) = (None, None);
+        for (step, made) in steps {
+            if step.is_shared() {
+                // Whoever waits goes on after this, and so with what is learned here.
+                self.reads.remove(&step.to_string());
+            }
+            let made = match made {
+                Ok(made) => made,
+                Err(words) => {
+                    panicked = panicked.or(Some(words));
+                    continue;
+                }
+            };
+            let made = made.map(|applied| {
+                for effect in applied.effects {
+                    effect(core);
+                }
+                applied.answer
+            });
+            let memory = &mut self.kept.entry(item.key.clone()).or_default().memory;
+            let recall = Recall { memory, shared: &mut self.shared };
+            let now = core.clock.now();
+            match made {
+                Ok(None) => {}
+                Ok(Some(answer)) => {
+                    self.room.learn(recall, &step, Ok(answer), now);
+                }
+                Err(refusal) => {
+                    if !self.room.learn(recall, &step, Err(&refusal), now) {
+                        refused = refused.or(Some((step, refusal)));
+                    }
+                }
+            }
+        }
+        match (panicked, refused) {
+            (Some(words), _) => self.panicked(item, &words),
+            (None, Some((step, refusal))) => self.refused(core, item, &step, &refusal),
+            (None, None) => self.round(core, item),
+        }
     }
 
     /// A refusal that the room leaves to us: nothing is said of lost races, and of passing troubles only when they last.
@@ -347,35 +421,9 @@ impl<R: Room> AnyRoom for Holder<R> {
         let Ok(came) = came.downcast::<Came<R>>() else {
             return self.panicked(item, "an errand of another room");
         };
-        if let Came::Step(step, _) | Came::Panicked(step, _) = &*came
-            && step.is_shared()
-        {
-            // Whoever waits goes on after this, and so with what is learned here.
-            self.reads.remove(&step.to_string());
-        }
         match *came {
             Came::Read => self.round(core, item),
-            Came::Step(step, Ok(applied)) => {
-                for effect in applied.effects {
-                    effect(core);
-                }
-                if let Some(answer) = applied.answer {
-                    let memory = &mut self.kept.entry(item.key.clone()).or_default().memory;
-                    let recall = Recall { memory, shared: &mut self.shared };
-                    self.room.learn(recall, &step, Ok(answer), core.clock.now());
-                }
-                self.round(core, item)
-            }
-            Came::Step(step, Err(refusal)) => {
-                let memory = &mut self.kept.entry(item.key.clone()).or_default().memory;
-                let recall = Recall { memory, shared: &mut self.shared };
-                if self.room.learn(recall, &step, Err(&refusal), core.clock.now()) {
-                    self.round(core, item)
-                } else {
-                    self.refused(core, item, &step, &refusal)
-                }
-            }
-            Came::Panicked(_, words) => self.panicked(item, &words),
+            Came::Steps(steps) => self.took(core, item, steps),
             Came::Status { seen, answer: Ok(row), notes, over } => {
                 // Our own status is no news to ourselves, only to others. What somebody else has changed a moment before comes
                 // with the same answer, and the watch does not tell of it again.

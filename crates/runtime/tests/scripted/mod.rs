@@ -30,6 +30,7 @@ pub(crate) struct Script {
     lose_answers: usize,
     lose_statuses: usize,
     late: Duration,
+    slow: Duration,
     busy: Option<u32>,
     breaks: Option<&'static str>,
     refusal: Option<(u16, &'static str, &'static str)>,
@@ -73,6 +74,11 @@ impl Script {
     /// Watches of widgets are late by so much.
     pub(crate) fn late(mut self, by: Duration) -> Self {
         self.late = by;
+        self
+    }
+    /// Each part takes so long to be made.
+    pub(crate) fn slow(mut self, by: Duration) -> Self {
+        self.slow = by;
         self
     }
     pub(crate) fn busy(mut self, seconds: u32) -> Self {
@@ -204,6 +210,12 @@ impl tower::Service<Request<Body>> for Transport {
             if query.contains("watch=true") {
                 return watch(&world, &path, &query).await;
             }
+            let slow = if path.ends_with("/parts") && head.method == Method::POST {
+                world.lock().unwrap().script.slow
+            } else {
+                Duration::ZERO
+            };
+            tokio::time::sleep(slow).await;
             answer(&mut world.lock().unwrap(), &head.method, &path, &query, body)
         })
     }

@@ -233,6 +233,11 @@ impl runtime::room::Step for Step {
             Self::ReadNode { .. } | Self::ReadJob { .. } | Self::ReadPods { .. } | Self::ReadBinding { .. }
         )
     }
+
+    /// A verdict has one step for each node, and what counts all nodes is decided by the write that comes before them.
+    fn is_independent(&self) -> bool {
+        self.node().is_some()
+    }
 }
 
 /// What a request brought back for the memory.

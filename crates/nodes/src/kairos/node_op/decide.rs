@@ -248,12 +248,17 @@ fn wakes(
     verdict
 }
 
-/// The steps on nodes, control-plane nodes first. Those of a node that was refused one wait.
+/// The steps on nodes, one for each. Those of control-plane nodes are made before those of others; those of a node that was
+/// refused one wait.
 fn steps(observed: &Observed, plan: &Plan) -> Vec<Step> {
-    let mut nodes: Vec<_> = observed.nodes.iter().filter(|(_, seen)| seen.trouble.is_none()).collect();
-    nodes.sort_by_key(|(name, seen)| (!seen.control_plane, *name));
     let act = |name: &str| plan.nodes.get(name).and_then(|planned| planned.act.as_ref());
-    nodes.into_iter().filter_map(|(name, seen)| step(observed, seen, act(name)?)).collect()
+    let of = |control_plane: bool| -> Vec<Step> {
+        let nodes = observed.nodes.iter();
+        let nodes = nodes.filter(|(_, seen)| seen.trouble.is_none() && seen.control_plane == control_plane);
+        nodes.filter_map(|(name, seen)| step(observed, seen, act(name)?)).collect()
+    };
+    let first = of(true);
+    if first.is_empty() { of(false) } else { first }
 }
 
 fn step(observed: &Observed, seen: &Seen, act: &Act) -> Option<Step> {

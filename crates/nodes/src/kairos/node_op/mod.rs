@@ -33,6 +33,8 @@ mod tests;
 mod wakes;
 mod words;
 
+use std::time::Duration;
+
 use api::kairos::NODE_OP_LABEL;
 use api::kairos::node_job::{self, NodeJobRow};
 use api::kairos::node_op::{KIND, NodeOpRow, Reason};
@@ -97,6 +99,8 @@ impl Room for NodeOpRoom {
     ];
     /// Passes go over many nodes; a step that is repeated is paced by itself.
     const ROUNDS: u32 = 20_000;
+    /// Jobs that began together end together, within the pace of the Job controller: what is written of them is one write.
+    const GATHER: Duration = Duration::from_millis(50);
     type Row = NodeOpRow;
     type Observed = Observed;
     type Step = Step;
