@@ -82,6 +82,8 @@ async fn what_others_change_leaves_no_cordon_and_runs_nothing_twice() {
     assert!(refused["status"].to_string().contains("count/jobs.batch"), "{}", refused["status"]);
     assert_eq!(witness::cordoned(objects).await, Vec::<String>::new());
     objects.delete(quota.0, quota.1, quota.2).await.unwrap();
+    // A NodeOp that is changed is tried again at once.
+    objects.merge(logs.0, logs.1, logs.2, &json!({"spec": {"backoffLimit": 5}})).await.unwrap();
 
     // The DaemonSet puts another pod in the place of the evicted one, and that stays.
     let ended = witness::ended(objects, "logs").await;
