@@ -46,6 +46,11 @@ impl AuditEvent {
     pub fn is_write(&self) -> bool {
         matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection" | "apply")
     }
+
+    /// True for requests that only ask what a change would be answered.
+    pub fn is_dry_run(&self) -> bool {
+        self.request_uri.contains("dryRun=")
+    }
 }
 
 #[derive(Deserialize)]

@@ -167,7 +167,8 @@ impl Cordons {
 /// Jobs that were made, by the audit log: also those that are gone.
 pub(crate) fn jobs_made(events: &[AuditEvent], user: &str) -> usize {
     let made = |event: &&AuditEvent| {
-        event.user == user && event.resource == "jobs" && event.verb == "create" && event.code == 201
+        let made = event.verb == "create" && event.code == 201 && !event.is_dry_run();
+        event.user == user && event.resource == "jobs" && made
     };
     events.iter().filter(made).count()
 }
