@@ -22,14 +22,12 @@ const BEING_PROCESSED: u32 = 10;
 pub(super) fn options(body: &Value) -> Result<(Value, bool), String> {
     let known = ["apiVersion", "kind", "metadata", "deleteOptions"];
     let unknown = body.as_object().into_iter().flat_map(|fields| fields.keys());
-    match unknown.into_iter().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(format!("the field {unknown} of an eviction")),
-        None => {
-            let mut options = body["deleteOptions"].clone();
-            let dry_run = options.as_object_mut().and_then(|fields| fields.remove("dryRun"));
-            Ok((options, dry_run == Some(json!(["All"]))))
-        }
+    if let Some(unknown) = unknown.into_iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("the field {unknown} of an eviction"));
     }
+    let mut options = body["deleteOptions"].clone();
+    let dry_run = options.as_object_mut().and_then(|fields| fields.remove("dryRun"));
+    Ok((options, dry_run == Some(json!(["All"]))))
 }
 
 /// 429 by a budget. The seconds are told where there are any.
