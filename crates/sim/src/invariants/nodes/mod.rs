@@ -23,7 +23,7 @@ use super::{Broken, Write, text};
 use crate::world::World;
 use crate::world::nodes::kubelet::waits_for_sentinel;
 use crate::world::nodes::labeler::LABELER;
-use crate::world::nodes::{bound_to, controller, is_leaving, uid};
+use crate::world::nodes::{bound_to, controller, has_ended, is_leaving, uid};
 
 /// How late a watch may be, and a request after it.
 const LATE: SignedDuration = SignedDuration::from_mins(9);
@@ -169,10 +169,15 @@ impl OfNodes {
                 }
             }
             "Pod" => {
-                let Some(pod) = after else { return };
+                let Some(pod) = after.or(write.before) else { return };
                 let reboots = pod["metadata"]["labels"].get(REBOOT_LABEL).is_some();
                 let Some(op) = world.op_of(pod).filter(|_| reboots) else { return };
                 let on = (op, Box::from(bound_to(pod)));
+                // Whether one that is gone had been told nobody can know.
+                if after.is_none_or(is_leaving) && !has_ended(pod) && !write.is_ours() {
+                    self.asked.entry(on).or_insert(write.at);
+                    return;
+                }
                 // A pod of the original is told by a file, from its beginning on.
                 if pod["metadata"]["annotations"].get(REBOOT_FROM_ANNOTATION).is_some()
                     || waits_for_sentinel(pod)
