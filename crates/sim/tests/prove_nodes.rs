@@ -60,6 +60,10 @@ const FOUND: &[(u64, &str)] = &[
         735,
         "a NodeOp that was deleted in the middle of its reboot was gone, and another one acted on its node",
     ),
+    (1861, "a node that was told to reboot right before its deadline gave its place to another one"),
+    (2313, "a NodeOp slept on when the control-plane node that it waited for was Ready again"),
+    (2834, "a place was given by a write without an answer, and another one beside it"),
+    (12190, "a Job was made again and again for a NodeOp that was gone, which a late watch did not show"),
 ];
 
 #[test]

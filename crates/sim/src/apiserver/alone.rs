@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use kube::Client;
+use manager::family::Family;
 use manager::options::Disruption;
 use manager::rooms::Parts;
 use manager::surroundings::Surroundings;
@@ -30,7 +31,16 @@ pub struct ApiServer {
 impl ApiServer {
     /// Starts one, inside a runtime.
     pub fn start(objects: &[Value]) -> Self {
-        let scenario = Scenario { objects: objects.to_vec(), ..Scenario::default() };
+        Self::of(Family::Chain, objects)
+    }
+
+    /// The same with what a cluster has for its nodes and pods. Nobody runs a pod: what a kubelet would do is asked for.
+    pub fn of_nodes(objects: &[Value]) -> Self {
+        Self::of(Family::Nodes, objects)
+    }
+
+    fn of(family: Family, objects: &[Value]) -> Self {
+        let scenario = Scenario { objects: objects.to_vec(), family, ..Scenario::default() };
         let clock = Clock::simulated(scenario.start, scenario.seed);
         let wake = Arc::new(Notify::new());
         let mut world = World::new(&scenario, clock.clone(), wake.clone());

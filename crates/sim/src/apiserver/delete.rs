@@ -65,7 +65,9 @@ impl World {
             return bytes;
         }
         if has_finalizers(&entry.value) {
-            if !meta["deletionTimestamp"].is_null() {
+            // A pod may be asked to end at once after it was given time.
+            let ending = meta["deletionGracePeriodSeconds"].as_i64() == Some(0) || !resource.is_pod();
+            if !meta["deletionTimestamp"].is_null() && ending {
                 return Ok(entry.bytes.clone());
             }
             let mut value = entry.value.clone();
@@ -82,6 +84,10 @@ impl World {
         }
         if !deletion.dry_run {
             self.drop_object(actor, id, key);
+        }
+        if resource.is_pod() {
+            // Of these the server answers with what is gone.
+            return Ok(entry.bytes.clone());
         }
         Ok(answer::deleted(group, plural, &key.name, &meta["uid"]))
     }

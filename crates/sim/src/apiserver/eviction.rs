@@ -18,14 +18,16 @@ const MORE_THAN_ONE: &str =
 /// Seconds to wait for a budget that nobody has looked at since it was changed.
 const BEING_PROCESSED: u32 = 10;
 
-/// The options of the deletion that an eviction asks for; or what of it is not simulated.
-pub(super) fn options(body: &Value) -> Result<Value, String> {
+/// The options of the deletion that an eviction asks for, and whether it only asks; or what of it is not simulated.
+pub(super) fn options(body: &Value) -> Result<(Value, bool), String> {
     let known = ["apiVersion", "kind", "metadata", "deleteOptions"];
     let unknown = body.as_object().into_iter().flat_map(|fields| fields.keys());
-    match unknown.into_iter().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(format!("the field {unknown} of an eviction")),
-        None => Ok(body["deleteOptions"].clone()),
+    if let Some(unknown) = unknown.into_iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("the field {unknown} of an eviction"));
     }
+    let mut options = body["deleteOptions"].clone();
+    let dry_run = options.as_object_mut().and_then(|fields| fields.remove("dryRun"));
+    Ok((options, dry_run == Some(json!(["All"]))))
 }
 
 /// 429 by a budget. The seconds are told where there are any.
@@ -47,7 +49,7 @@ impl World {
         let phase = pod["status"]["phase"].as_str().unwrap_or_default();
         let leaves = !pod["metadata"]["deletionTimestamp"].is_null();
         if !leaves && !matches!(phase, "Succeeded" | "Failed" | "Pending") {
-            self.ask_budgets(key, pod)?;
+            self.ask_budgets(key, pod, deletion.dry_run)?;
         }
         self.delete(EVICTION, id, key, deletion)?;
         let done =
@@ -55,7 +57,7 @@ impl World {
         Ok(done.to_string().into())
     }
 
-    fn ask_budgets(&mut self, key: &ObjectKey, pod: &Value) -> Result<(), Refused> {
+    fn ask_budgets(&mut self, key: &ObjectKey, pod: &Value, dry_run: bool) -> Result<(), Refused> {
         let mut budgets = self.budgets_over(&key.namespace, &pod["metadata"]["labels"]);
         if budgets.len() > 1 {
             let message = MORE_THAN_ONE.to_owned();
@@ -77,11 +79,18 @@ impl World {
             return Err(too_many(BEING_PROCESSED, words));
         }
         if allowed <= 0 {
-            let words = format!(
-                "The disruption budget {} needs {desired} healthy pods and has {healthy} currently",
-                name.name
-            );
+            let name = &name.name;
+            let words = if healthy > desired {
+                format!("The disruption budget {name} does not allow evicting pods currently")
+            } else {
+                format!(
+                    "The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
+                )
+            };
             return Err(too_many(0, words));
+        }
+        if dry_run {
+            return Ok(());
         }
         let mut status = budget["status"].take();
         status["disruptionsAllowed"] = json!(allowed - 1);

@@ -142,7 +142,8 @@ fn done(
             let Ok(body) = serde_json::from_slice(body) else {
                 return Err("a body that is no JSON".to_owned());
             };
-            let eviction = delete_options(resource, &eviction::options(&body)?)?;
+            let (options, dry_run) = eviction::options(&body)?;
+            let eviction = Deletion { dry_run, ..delete_options(resource, &options)? };
             let key = ObjectKey::new(place.namespace.clone(), name.clone());
             Ok(world.evict(place.id, &key, &eviction).map(Answer::Created))
         }

@@ -122,6 +122,7 @@ impl Asked {
             return Some(holds(false, CONVERGES, || format!("the last requests were {}", self.latest())));
         }
         let last = if nodes::is_draining(world) { self.last } else { self.last.max(self.drains) };
+        let last = nodes.map_or(last, |_| last.max(nodes::ran_until(world)));
         let rests = now.duration_since(last) >= quiet;
         rests.then(|| nodes.map_or_else(|| is_true(world), |nodes| nodes::is_true(nodes, world)))
     }

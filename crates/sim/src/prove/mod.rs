@@ -1,6 +1,7 @@
 //! Searches for histories in which an invariant does not hold: the real managers, in worlds and under faults of a seed.
 
 mod hands;
+mod node_hands;
 mod node_worlds;
 mod play;
 mod process;

@@ -1,7 +1,7 @@
 //! A world of a seed in which operations are run on nodes: a few Nodes with workloads and budgets, NodeOps with whatever
 //! options, and what people and machines do meanwhile. In some of them kairos-operator has left an upgrade in the middle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use api::kairos::{CONTROL_PLANE_LABELS, DEFAULT_BACKOFF_LIMIT};
@@ -10,15 +10,16 @@ use manager::family::Family;
 use nodes::kairos::Settings;
 use serde_json::{Value, json};
 
+use super::node_hands::{self, Known, More};
 use super::worlds::{Case, Moment, later};
 use crate::faults::dice::Dice;
 use crate::invariants::nodes::Given;
 use crate::scenario::{Happening, Refusing, Scenario, Target};
 use crate::world::nodes::{Checked, Fate, Habits, NO_IMAGE, Soon};
 
-const NAMESPACE: &str = "operator-system";
+pub(super) const NAMESPACE: &str = "operator-system";
 /// Where workloads are.
-const SHOP: &str = "shop";
+pub(super) const SHOP: &str = "shop";
 
 /// As kairos-operator v0.1.3 leaves an upgrade of three nodes.
 const UPSTREAM: [(&str, &str); 2] = [
@@ -40,6 +41,8 @@ pub(crate) struct OfNodes {
     /// What happens to machines.
     pub(crate) moments: Vec<(Timestamp, Soon)>,
     one_control_plane_at_a_time: bool,
+    /// Nodes are labelled.
+    pub(super) labeler: bool,
 }
 
 /// How long a node has to come back.
@@ -66,6 +69,7 @@ impl OfNodes {
         Given {
             one_control_plane_at_a_time: self.one_control_plane_at_a_time,
             reboot_timeout: REBOOT_TIMEOUT,
+            labeler: self.labeler,
         }
     }
 }
@@ -83,7 +87,14 @@ pub(crate) fn of(seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
         family: Family::Nodes,
         ..Scenario::default()
     };
-    let mut draft = Draft { dice, minutes, nodes: Vec::new(), ops: Vec::new(), start: scenario.start };
+    let mut draft = Draft {
+        dice,
+        minutes,
+        nodes: Vec::new(),
+        ops: Vec::new(),
+        specs: BTreeMap::new(),
+        start: scenario.start,
+    };
     let mut habits = Habits { seed, ..Habits::default() };
     let mut upstream = None;
     if draft.dice.happens(120) {
@@ -110,11 +121,31 @@ pub(crate) fn of(seed: u64, only: Option<&BTreeSet<usize>>) -> Case {
     scenario.events.extend(created);
     draft.habits(&mut habits);
     let one_control_plane_at_a_time = draft.dice.happens(700);
-    let mut of_nodes = OfNodes { habits, moments: Vec::new(), one_control_plane_at_a_time };
+    let mut of_nodes = OfNodes { habits, moments: Vec::new(), one_control_plane_at_a_time, labeler: false };
     let mut troubles = Vec::new();
     let several = draft.dice.count(0, 6);
-    for place in 0..several {
-        let (what, moments, on_nodes, lost) = draft.trouble();
+    let mut all: Vec<Trouble> = (0..several).map(|_| draft.trouble()).collect();
+    let known = Known {
+        minutes,
+        nodes: &draft.nodes,
+        ops: &draft.ops,
+        specs: &draft.specs,
+        upstream: upstream.is_some(),
+    };
+    let more = node_hands::of(seed, &known, &mut scenario.objects, &mut of_nodes.habits);
+    if let Some(More { upgrades, labeler, troubles }) = more {
+        of_nodes.labeler = labeler;
+        for (at, upgrade) in upgrades {
+            if at == 0 {
+                scenario.objects.push(upgrade);
+            } else {
+                let create = Happening::Create(upgrade);
+                scenario.events.push((later(scenario.start, at), "user".into(), create));
+            }
+        }
+        all.extend(troubles.into_iter().map(|(what, moments, on_nodes)| (what, moments, on_nodes, None)));
+    }
+    for (place, (what, moments, on_nodes, lost)) in all.into_iter().enumerate() {
         if only.is_some_and(|only| !only.contains(&place)) {
             continue;
         }
@@ -135,11 +166,16 @@ struct Draft {
     minutes: u64,
     nodes: Vec<String>,
     ops: Vec<(String, &'static str)>,
+    /// Of the NodeOps, by name.
+    specs: BTreeMap<String, Value>,
     start: Timestamp,
 }
 
 /// What happens to machines.
-type OnMachines = Vec<(u64, Soon)>;
+pub(super) type OnMachines = Vec<(u64, Soon)>;
+
+/// Something that happens: in words, in moments of objects and of machines, and a node that does not come back.
+type Trouble = (String, Vec<Moment>, OnMachines, Option<Box<str>>);
 
 impl Draft {
     fn nodes(&mut self) -> Vec<Value> {
@@ -282,6 +318,7 @@ impl Draft {
                 json!({"command": ["/bin/true"], "activeDeadlineSeconds": self.dice.one_of(30, &[120])});
         }
         self.ops.push((name.clone(), NAMESPACE));
+        self.specs.insert(name.clone(), spec.clone());
         json!({"apiVersion": "operator.kairos.io/v1alpha1", "kind": "NodeOp",
             "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec})
     }
@@ -306,7 +343,7 @@ impl Draft {
     }
 
     /// Something that people or machines do: in words, in moments of objects and of machines, and nodes that do not come back.
-    fn trouble(&mut self) -> (String, Vec<Moment>, OnMachines, Option<Box<str>>) {
+    fn trouble(&mut self) -> Trouble {
         let begins = self.dice.within(0, self.minutes);
         let ends = self.dice.within(begins, self.minutes).max(begins + 1);
         let node = self.nodes.get(self.dice.count(0, self.nodes.len())).cloned().unwrap_or_default();

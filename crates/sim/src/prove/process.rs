@@ -19,8 +19,8 @@ use crate::faults::line::Line;
 use crate::faults::repository::Distant;
 use crate::world::releases::Mirror;
 
-/// Of the controllers of nodes the labeler is left out: what its pods do is not simulated.
-const OF_NODES: &str = "--controllers=nodeop,nodeopupgrade";
+/// Of the controllers of nodes the labeler is at work in some worlds only.
+const UNLABELLED: &str = "--controllers=nodeop,nodeopupgrade";
 
 /// Starts the controllers of a case.
 pub(super) fn start(case: &Case, line: Line) -> Result<Manager, String> {
@@ -32,7 +32,10 @@ pub(super) fn start(case: &Case, line: Line) -> Result<Manager, String> {
     let instance = format!("process-{}", line.process);
     let mut arguments: Vec<OsString> = vec!["manager".into()];
     if let Some(subcommand) = family.subcommand() {
-        arguments.extend([subcommand.into(), OF_NODES.into()]);
+        arguments.push(subcommand.into());
+        if case.nodes.as_ref().is_none_or(|nodes| !nodes.labeler) {
+            arguments.push(UNLABELLED.into());
+        }
     }
     let options = Options::parse(arguments).map_err(|error| words(&error))?;
     let settings = case.nodes.as_ref().map(OfNodes::settings);

@@ -22,5 +22,5 @@ pub(crate) fn script() -> Script {
             steps.push(Step { request: Some(request), body: Some(body), ..Step::default() });
         }
     }
-    Script { _about: String::new(), steps }
+    Script { _about: String::new(), nodes: false, steps }
 }

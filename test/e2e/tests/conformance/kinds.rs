@@ -6,7 +6,7 @@ const CLUSTER_API: &str = "cluster.x-k8s.io/v1beta2";
 /// Plural, `apiVersion`, kind.
 type Line = (&'static str, &'static str, &'static str);
 
-const KINDS: [Line; 17] = [
+const KINDS: [Line; 18] = [
     ("debianrepositorysources", OURS, "DebianRepositorySource"),
     ("machineimagetemplates", OURS, "MachineImageTemplate"),
     ("machineimagesyncers", OURS, "MachineImageSyncer"),
@@ -21,6 +21,7 @@ const KINDS: [Line; 17] = [
     ("machines", CLUSTER_API, "Machine"),
     ("jobs", "batch/v1", "Job"),
     ("pods", "v1", "Pod"),
+    ("poddisruptionbudgets", "policy/v1", "PodDisruptionBudget"),
     ("secrets", "v1", "Secret"),
     ("configmaps", "v1", "ConfigMap"),
     ("events", "events.k8s.io/v1", "Event"),

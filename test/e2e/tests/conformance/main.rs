@@ -29,7 +29,7 @@ fn simulated(name: &str, script: &Script) -> (String, Option<String>) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let server = ApiServer::start(&[]);
+        let server = if script.nodes { ApiServer::of_nodes(&[]) } else { ApiServer::start(&[]) };
         let answers = play::play(&server.client(), name, script).await;
         (answers, server.unsupported())
     })

@@ -57,7 +57,7 @@ pub(crate) async fn play(client: &Client, namespace: &str, script: &Script) -> S
                     normal.says("end of the watch".to_owned());
                     break;
                 };
-                normal.event(line);
+                normal.event(without(line, &step.without));
                 read += 1;
             }
         } else if let Some(path) = &step.wait {

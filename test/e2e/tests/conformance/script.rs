@@ -15,6 +15,9 @@ pub(crate) struct Script {
     /// What it shows; for people.
     #[serde(rename = "about")]
     pub(crate) _about: String,
+    /// Of nodes and pods: the simulated server has them where it is asked to.
+    #[serde(default)]
+    pub(crate) nodes: bool,
     pub(crate) steps: Vec<Step>,
 }
 

@@ -41,7 +41,8 @@ fn leaves(world: &World, write: &Write<'_>, before: &Value, after: Option<&Value
             continue;
         }
         let (_, healthy, desired) = world.counted(key, budget);
-        let known = budget["status"]["observedGeneration"] == budget["metadata"]["generation"];
+        let known = budget["status"]["observedGeneration"] == budget["metadata"]["generation"]
+            && budget["status"]["desiredHealthy"] == desired;
         // Pods that have become unhealthy by themselves a moment ago are not counted yet.
         let counted = budget["status"]["currentHealthy"].as_i64().unwrap_or(0);
         holds(healthy >= desired || !known || counted > healthy + 1, BUDGET, || {
@@ -57,7 +58,10 @@ fn leaves(world: &World, write: &Write<'_>, before: &Value, after: Option<&Value
 fn runs(seen: &OfNodes, world: &World, write: &Write<'_>, job: &Value) -> Result<(), Broken> {
     let Some((op, node)) = on_of_job(job) else { return Ok(()) };
     let Some(spec) = seen.ops.get(&op).map(|op| &op["spec"]) else { return Ok(()) };
-    let opened = seen.opened.get(&node).is_some_and(|at| write.at.duration_since(*at) < OPENED);
+    let opened = seen
+        .opened
+        .get(&node)
+        .is_some_and(|(at, by)| by.as_ref() != Some(&op) && write.at.duration_since(*at) < OPENED);
     let there = world
         .catalogue
         .of_kind("", "Node")

@@ -1,14 +1,15 @@
 //! What must be when nothing happens any more: nothing of ours is left, and every NodeOp has ended or says why not.
 
-use api::kairos::node_op;
+use api::batch::job;
+use api::kairos::{FINALIZER, node_op};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{OfNodes, claim, is_cordoned};
+use super::{OfNodes, claim, is_cordoned, labeler, upgrades};
 use crate::apiserver::eviction::{is_ready, selects};
 use crate::invariants::{Broken, holds, text};
 use crate::world::World;
-use crate::world::nodes::{NO_IMAGE, Outcome, Run, is_leaving, uid};
+use crate::world::nodes::{NO_IMAGE, Outcome, Run, bound_to, is_leaving, uid};
 
 const LEFT: &str = "no cordon of ours is left, but where the operation has failed";
 const GONE: &str = "a NodeOp that is deleted goes";
@@ -43,6 +44,12 @@ pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World) -> Result<()
         })?;
     }
     for (key, op) in ops {
+        let finalizers = op["metadata"]["finalizers"].as_array().into_iter().flatten();
+        let ours = finalizers.into_iter().any(|finalizer| *finalizer == FINALIZER);
+        // What else holds it is not our affair: a pod on a node that is down, say.
+        if is_leaving(op) && !ours {
+            continue;
+        }
         holds(!is_leaving(op), GONE, || format!("{key}: {}", text(op, "/status/waiting/reason")))?;
         let not = |words: String| Broken { invariant: TRUE, words: format!("NodeOp {key}: {words}") };
         let looked = &op["status"]["observedGeneration"];
@@ -55,7 +62,22 @@ pub(in crate::invariants) fn is_true(seen: &OfNodes, world: &World) -> Result<()
             has_ended(seen, world, op).map_err(not)?;
         }
     }
-    Ok(())
+    upgrades::is_true(world)?;
+    if seen.given.labeler { labeler::is_true(seen, world) } else { Ok(()) }
+}
+
+/// Until when commands were under way, which may fail again and again, and take their time.
+pub(in crate::invariants) fn ran_until(world: &World) -> Timestamp {
+    let id = world.catalogue.of_kind(job::KIND.group, job::KIND.kind);
+    let jobs = id.into_iter().flat_map(|id| world.objects.all(id));
+    let until = jobs.filter_map(|(_, job)| {
+        let node = bound_to(&job["spec"]["template"]);
+        let up = world.nodes.machines.get(node).is_some_and(|machine| machine.up);
+        let works = !is_leaving(job) && up && !job["spec"].to_string().contains(NO_IMAGE);
+        let ended = text(job, "/status/conditions/0/lastTransitionTime").parse::<Timestamp>().ok();
+        ended.or_else(|| works.then(|| world.now()))
+    });
+    until.max().unwrap_or(Timestamp::MIN)
 }
 
 /// Whether a drain is under way, or is in vain.
@@ -73,8 +95,13 @@ fn keeps(seen: &OfNodes, world: &World, op: &Value, node: &str, now: Timestamp) 
     let (of, name) = (uid(op), node);
     let rebooted = seen.asked.contains_key(&(of.into(), name.into()));
     let machine = world.nodes.machines.get(node).map(|machine| machine.uid.clone());
-    let worked = world.nodes.runs.iter().any(|run| *run.op == *of && Some(&run.node_uid) == machine.as_ref());
-    seen.has_failed(of, name, now) && (rebooted || (worked && op["spec"]["uncordonOnFailure"] != true))
+    let worked = seen.deleted.contains(&(of.into(), name.into()))
+        || world.nodes.runs.iter().any(|run| *run.op == *of && Some(&run.node_uid) == machine.as_ref());
+    // Of one that is down nobody can say anything.
+    let down = world.nodes.machines.get(node).is_some_and(|machine| !machine.up);
+    let failed = text(&op["status"]["nodeStatuses"][node], "/phase") == "Failed";
+    (down && failed)
+        || seen.has_failed(of, name, now) && (rebooted || (worked && op["spec"]["uncordonOnFailure"] != true))
 }
 
 /// Whether it has done what it says.
@@ -106,7 +133,8 @@ fn has_ended(seen: &OfNodes, world: &World, op: &Value) -> Result<(), String> {
         let selector = &op["spec"]["nodeSelector"];
         let selected = selector.is_null() || selects(selector, &node["metadata"]["labels"]);
         let older = text(node, "/metadata/creationTimestamp") < text(op, "/metadata/creationTimestamp");
-        if selected && older && !entries.clone().any(|(name, _)| **name == *key.name) {
+        let moved = seen.moved.contains(&*key.name);
+        if selected && older && !moved && !entries.clone().any(|(name, _)| **name == *key.name) {
             return Err(format!("it is completed, and nothing was done on {}", key.name));
         }
     }
@@ -131,13 +159,15 @@ fn waits(world: &World, op: &Value) -> Result<(), String> {
     let justified = |reason: &str| match reason {
         "PodNotStarting" | "RebootPodStarting" => op["spec"].to_string().contains(NO_IMAGE) || down,
         reason if DRAINS.contains(&reason) => drains,
-        "NodeNotReady" | "NodesUnavailable" | "ControlPlaneBusy" => down || another,
+        "NodeNotReady" => down || another,
         "JobRunning" | "PreflightRunning" | "Rebooting" => down,
-        "OtherOperation" | "CordonContested" | "ControlPlaneFirst" => another,
+        "OtherOperation" | "CordonContested" => another,
         "InvalidSelector" | "Malformed" => true,
         "StoppedAfterFailure" => op["spec"]["stopOnFailure"] == true && text(op, "/status/phase") == "Failed",
         // Something else that waits is in its way.
-        "MaxConcurrentReached" => down || op["spec"].to_string().contains(NO_IMAGE) || drains || another,
+        "MaxConcurrentReached" | "ControlPlaneBusy" | "ControlPlaneFirst" => {
+            down || op["spec"].to_string().contains(NO_IMAGE) || drains || another
+        }
         _ => false,
     };
     let reason = text(op, "/status/waiting/reason");

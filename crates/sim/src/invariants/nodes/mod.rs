@@ -5,22 +5,29 @@ mod cordons;
 mod drains;
 mod end;
 mod fields;
+mod labeler;
 mod places;
 mod rights;
 mod runs;
+mod upgrades;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use api::kairos::node_op;
 use api::kairos::{CORDONED_BY_ANNOTATION, NODE_LABEL, NODE_OP_LABEL, REBOOT_FROM_ANNOTATION, REBOOT_LABEL};
-use jiff::Timestamp;
+use api::kairos::{node_op, node_op_upgrade};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-pub(super) use self::end::{is_draining, is_true};
-use super::{Broken, Write};
+pub(super) use self::end::{is_draining, is_true, ran_until};
+use super::{Broken, Write, text};
 use crate::world::World;
-use crate::world::nodes::{bound_to, controller, uid};
+use crate::world::nodes::kubelet::waits_for_sentinel;
+use crate::world::nodes::labeler::LABELER;
+use crate::world::nodes::{bound_to, controller, has_ended, is_leaving, uid};
+
+/// How late a watch may be, and a request after it.
+const LATE: SignedDuration = SignedDuration::from_mins(9);
 
 /// What is known of a NodeOp and a node.
 type On = (Box<str>, Box<str>);
@@ -30,6 +37,8 @@ type On = (Box<str>, Box<str>);
 pub(crate) struct Given {
     pub(crate) one_control_plane_at_a_time: bool,
     pub(crate) reboot_timeout: Duration,
+    /// Nodes are labelled.
+    pub(crate) labeler: bool,
 }
 
 /// Sees what happens to nodes.
@@ -48,8 +57,22 @@ pub(crate) struct OfNodes {
     foreign: BTreeSet<Box<str>>,
     /// Nodes that have gone, and may have come again as others.
     gone: BTreeSet<Box<str>>,
-    /// When somebody but us last made a node schedulable.
-    opened: BTreeMap<Box<str>, Timestamp>,
+    /// When a node was last made schedulable, and where it was by us, the uid of the NodeOp whose cordon that was.
+    opened: BTreeMap<Box<str>, (Timestamp, Option<Box<str>>)>,
+    /// By uid of a NodeOpUpgrade: every spec that it has had.
+    upgrades: BTreeMap<Box<str>, Vec<Value>>,
+    /// By uid of a NodeOp whose concurrency was lowered: when, and the nodes that had a place by then.
+    lowered: BTreeMap<Box<str>, (Timestamp, BTreeSet<Box<str>>)>,
+    /// Where somebody deleted a Job of which nobody had written down yet that it has begun.
+    unseen: BTreeSet<On>,
+    /// Where a Job is gone: whether its command has run nobody can know.
+    deleted: BTreeSet<On>,
+    /// What Nodes say of being labelled, and since when.
+    known: BTreeMap<Box<str>, (Box<str>, Timestamp)>,
+    /// Nodes whose labels of ours people have written.
+    touched: BTreeSet<Box<str>>,
+    /// Nodes whose other labels people have written: they may have come to be selected.
+    moved: BTreeSet<Box<str>>,
     /// By how much clocks were set: a deadline that one process has written may be over so much sooner for another.
     pub(super) apart: Duration,
 }
@@ -65,6 +88,13 @@ impl OfNodes {
             foreign: BTreeSet::new(),
             gone: BTreeSet::new(),
             opened: BTreeMap::new(),
+            upgrades: BTreeMap::new(),
+            lowered: BTreeMap::new(),
+            unseen: BTreeSet::new(),
+            deleted: BTreeSet::new(),
+            known: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            moved: BTreeSet::new(),
             apart: Duration::ZERO,
         }
     }
@@ -78,6 +108,20 @@ impl OfNodes {
             let cordoned =
                 world.objects.all(id).filter(|(_, node)| is_cordoned(node) && claim(node).is_none());
             self.foreign.extend(cordoned.map(|(key, _)| Box::from(&*key.name)));
+            for (key, node) in world.objects.all(id) {
+                if let Some(said) = labeler::known(node) {
+                    self.known.insert((&*key.name).into(), (said.into(), world.now()));
+                }
+            }
+        }
+        for (_, pod) in world.pods_where(waits_for_sentinel) {
+            if let Some(op) = world.op_of(&pod) {
+                self.asked.insert((op, bound_to(&pod).into()), world.now());
+            }
+        }
+        if let Some(id) = world.catalogue.of_kind(node_op_upgrade::KIND.group, node_op_upgrade::KIND.kind) {
+            let specs = world.objects.all(id);
+            self.upgrades.extend(specs.map(|(_, it)| (uid(it).into(), vec![it["spec"].clone()])));
         }
     }
 
@@ -86,7 +130,9 @@ impl OfNodes {
         self.note(world, write);
         fields::check(write)?;
         rights::check(world, write)?;
-        cordons::check(self, write)?;
+        labeler::check(self, world, write)?;
+        upgrades::check(self, world, write, alone)?;
+        cordons::check(self, world, write, alone)?;
         drains::check(self, world, write)?;
         runs::check(self, world)?;
         places::check(self, world, write, alone)
@@ -97,7 +143,16 @@ impl OfNodes {
         match write.kind {
             "NodeOp" => {
                 if let Some(op) = after {
+                    self.note_limit(write, op);
                     self.ops.insert(uid(op).into(), op.clone());
+                }
+            }
+            "NodeOpUpgrade" => {
+                if let Some(upgrade) = after {
+                    let specs = self.upgrades.entry(uid(upgrade).into()).or_default();
+                    if !specs.contains(&upgrade["spec"]) {
+                        specs.push(upgrade["spec"].clone());
+                    }
                 }
             }
             "Node" => self.note_node(write),
@@ -106,15 +161,29 @@ impl OfNodes {
                 if let (Some(job), true) = (after.or(write.before), over)
                     && let Some(on) = on_of_job(job)
                 {
+                    if after.is_none_or(is_leaving) {
+                        if !self.is_written(&on) {
+                            self.unseen.insert(on.clone());
+                        }
+                        self.deleted.insert(on.clone());
+                    }
                     self.failed.insert(on);
                 }
             }
             "Pod" => {
-                let Some(pod) = after else { return };
+                let Some(pod) = after.or(write.before) else { return };
                 let reboots = pod["metadata"]["labels"].get(REBOOT_LABEL).is_some();
                 let Some(op) = world.op_of(pod).filter(|_| reboots) else { return };
                 let on = (op, Box::from(bound_to(pod)));
-                if pod["metadata"]["annotations"].get(REBOOT_FROM_ANNOTATION).is_some() {
+                // Whether one that is gone had been told nobody can know.
+                if after.is_none_or(is_leaving) && !has_ended(pod) && !write.is_ours() {
+                    self.asked.entry(on).or_insert(write.at);
+                    return;
+                }
+                // A pod of the original is told by a file, from its beginning on.
+                if pod["metadata"]["annotations"].get(REBOOT_FROM_ANNOTATION).is_some()
+                    || waits_for_sentinel(pod)
+                {
                     self.asked.entry(on.clone()).or_insert(write.at);
                 }
                 if pod["status"]["phase"] == "Failed" {
@@ -125,8 +194,56 @@ impl OfNodes {
         }
     }
 
+    /// Whether it is written down that the command of a NodeOp was seen on a node.
+    fn is_written(&self, (op, node): &On) -> bool {
+        let status = self.ops.get(op).map(|op| &op["status"]);
+        status.is_some_and(|status| {
+            let entry = &status["nodeStatuses"][&**node];
+            status["nodeRecords"][&**node]["commandStarted"] == true
+                || ["Completed", "Failed"].contains(&text(entry, "/phase"))
+        })
+    }
+
+    /// Somebody lowers how many nodes may be in flight: those that have a place, or are about to be given one by somebody who
+    /// does not know yet, keep it.
+    fn note_limit(&mut self, write: &Write<'_>, after: &Value) {
+        let limit =
+            |op: &Value| op["spec"]["concurrency"].as_u64().filter(|limit| *limit > 0).unwrap_or(u64::MAX);
+        if write.before.is_some_and(|before| limit(after) < limit(before)) {
+            let known = self.lowered.remove(uid(after)).map(|(_, nodes)| nodes).unwrap_or_default();
+            self.lowered.insert(uid(after).into(), (write.at, known));
+        }
+        if let Some((at, nodes)) = self.lowered.get_mut(uid(after))
+            && write.at.duration_since(*at) < LATE
+        {
+            let records = after["status"]["nodeRecords"].as_object().into_iter().flatten();
+            nodes.extend(records.map(|(name, _)| Box::from(name.as_str())));
+        }
+    }
+
+    fn note_labels(&mut self, write: &Write<'_>, name: &str) {
+        let said = write.after.and_then(labeler::known);
+        if self.known.get(name).map(|(said, _)| &**said) != said {
+            match said {
+                Some(said) => self.known.insert(name.into(), (said.into(), write.at)),
+                None => self.known.remove(name),
+            };
+        }
+        let (Some(before), Some(after)) = (write.before, write.after) else { return };
+        if write.actor == LABELER {
+            return;
+        }
+        if labeler::ours(before) != labeler::ours(after) {
+            self.touched.insert(name.into());
+        }
+        if before["metadata"]["labels"]["zone"] != after["metadata"]["labels"]["zone"] {
+            self.moved.insert(name.into());
+        }
+    }
+
     fn note_node(&mut self, write: &Write<'_>) {
         let name: Box<str> = (&*write.key.name).into();
+        self.note_labels(write, &name);
         let (was, is) = (write.before.is_some_and(is_cordoned), write.after.is_some_and(is_cordoned));
         if write.after.is_none() {
             self.foreign.remove(&name);
@@ -139,8 +256,11 @@ impl OfNodes {
                 }
             } else {
                 self.foreign.remove(&name);
-                self.opened.insert(name, write.at);
+                self.opened.insert(name, (write.at, None));
             }
+        } else if was && !is {
+            let by = write.before.and_then(claim).map(Box::from);
+            self.opened.insert(name, (write.at, by));
         }
     }
 

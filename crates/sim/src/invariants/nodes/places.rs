@@ -28,7 +28,8 @@ pub(super) fn check(seen: &OfNodes, world: &World, write: &Write<'_>, alone: boo
         let nodes = in_flight(seen, world, uid, write.at);
         let limit = op["spec"]["concurrency"].as_u64().unwrap_or(0);
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        holds(limit == 0 || nodes.len() <= most, CONCURRENCY, || {
+        let kept = seen.lowered.get(uid).is_some_and(|(_, kept)| nodes.is_subset(kept));
+        holds(limit == 0 || nodes.len() <= most || kept, CONCURRENCY, || {
             let names: Vec<&str> = nodes.iter().map(AsRef::as_ref).collect();
             format!("{} of {}, which lets {limit}", names.join(" and "), op["metadata"]["name"])
         })?;

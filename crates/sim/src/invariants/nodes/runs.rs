@@ -13,7 +13,10 @@ pub(super) fn check(seen: &mut OfNodes, world: &World) -> Result<(), Broken> {
     let (runs, reboots) = seen.looked;
     seen.looked = (nodes.runs.len(), nodes.reboots.len());
     for (place, run) in nodes.runs.iter().enumerate().skip(runs) {
-        of_run(run, &nodes.runs[..place])?;
+        // Of a Job that somebody deleted before it was seen nobody can know.
+        if !seen.unseen.contains(&(run.op.clone(), run.node.clone())) {
+            of_run(run, &nodes.runs[..place])?;
+        }
     }
     for (place, reboot) in nodes.reboots.iter().enumerate().skip(reboots) {
         of_reboot(seen, reboot, &nodes.reboots[..place], &nodes.runs)?;
@@ -86,7 +89,11 @@ mod tests {
 
     #[test]
     fn a_node_is_rebooted_once_and_after_its_command() {
-        let given = Given { one_control_plane_at_a_time: true, reboot_timeout: Duration::from_secs(600) };
+        let given = Given {
+            one_control_plane_at_a_time: true,
+            reboot_timeout: Duration::from_secs(600),
+            labeler: false,
+        };
         let mut seen = OfNodes::new(given);
         let done = [run("job", "a", Outcome::Succeeded)];
         assert_eq!(of_reboot(&seen, &reboot(None), &[], &[]), Ok(()), "nobody is blamed for a power cut");

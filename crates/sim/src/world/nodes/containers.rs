@@ -22,6 +22,8 @@ pub(super) enum Role {
     Preflight,
     /// It reboots its node.
     Reboot,
+    /// It labels its node.
+    Labels,
     Workload,
 }
 
@@ -32,6 +34,8 @@ pub(super) fn role(pod: &Value) -> Role {
         Role::Reboot
     } else if labels.get(api::kairos::PREFLIGHT_LABEL).is_some() {
         Role::Preflight
+    } else if super::labeler::is_of_labeler(pod) {
+        Role::Labels
     } else if of_job {
         Role::Command
     } else {

@@ -2,9 +2,11 @@
 
 use api::batch::{job, pod};
 use domain::object::ObjectKey;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{AGAIN, Outcome, Run, Soon, bound_to, controller, has_ended, is_leaving, uid};
+use crate::apiserver::delete::Deletion;
 use crate::world::{JOB, World};
 
 /// Retries of a Job that does not say how many.
@@ -33,6 +35,14 @@ impl World {
         if status["startTime"].is_null() {
             status["startTime"] = json!(now);
         }
+        let deadline = job["spec"]["activeDeadlineSeconds"].as_i64();
+        if let Some(seconds) = deadline.filter(|_| job["status"]["startTime"].is_null()) {
+            self.soon(seconds + 1, Soon::Job(key.clone(), of.into()));
+        }
+        let begun = status["startTime"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        let is_late = deadline.zip(begun).is_some_and(|(seconds, begun)| {
+            self.now().duration_since(begun) >= SignedDuration::from_secs(seconds)
+        });
         let mut ended = |target: &str, type_: &str, reason: &str, message: &str| {
             let condition = |type_: &str| {
                 json!({"type": type_, "status": "True", "reason": reason, "message": message,
@@ -53,6 +63,19 @@ impl World {
         } else if failures > limit {
             let words = "Job has reached the specified backoff limit";
             ended("FailureTarget", "Failed", "BackoffLimitExceeded", words);
+        } else if is_late {
+            ended(
+                "FailureTarget",
+                "Failed",
+                "DeadlineExceeded",
+                "Job was active longer than specified deadline",
+            );
+            if let Some(id) = self.kind_id(pod::KIND.group, pod::KIND.kind) {
+                for key in live.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+                    // Refused by admission, it stays, as it would.
+                    let _ = self.delete(JOB, id, &key, &Deletion::default());
+                }
+            }
         } else if live.next().is_some() {
             status["active"] = json!(1);
         } else {

@@ -2,6 +2,7 @@
 
 use api::kairos::{
     REBOOT_DONE, REBOOT_FROM_ANNOTATION, REBOOT_STATE_ANNOTATION, SENTINEL_CONTAINER, SENTINEL_VOLUME,
+    node_op, node_op_upgrade,
 };
 use domain::object::ObjectKey;
 use serde_json::{Value, json};
@@ -41,6 +42,9 @@ impl World {
             self.soon(wait, Soon::Looks(key.clone(), of.into(), start));
         }
         let counts = |pod: &Value| (is_ready(pod), is_leaving(pod), has_ended(pod));
+        if before.is_some_and(|before| before["status"]["phase"] != after["status"]["phase"]) {
+            self.operation_comes(after);
+        }
         if before.is_none_or(|before| counts(before) != counts(after)) {
             self.budgets_soon(&key.namespace);
             self.tell_owner(key, after);
@@ -52,6 +56,7 @@ impl World {
         match controller(pod) {
             Some(("Job", name, of)) => self.soon(1, Soon::Job(key.sibling(name), of.into())),
             Some(("ReplicaSet", name, _)) => self.workload_soon(key.sibling(name)),
+            Some(("DaemonSet", ..)) => self.daemons_soon(),
             _ => {}
         }
     }
@@ -134,12 +139,17 @@ impl World {
                 self.soon(1, Soon::Looks(key.clone(), of.into(), start));
                 self.set_status(KUBELET, id, key, containers::running(&pod, &now));
             }
+            Role::Labels => {
+                let wait = self.nodes.seconds(1, 8, &["reads", of]);
+                self.soon(wait, Soon::Reads(key.clone(), of.into(), start));
+                self.set_status(KUBELET, id, key, containers::running(&pod, &now));
+            }
             Role::Workload => self.set_status(KUBELET, id, key, containers::running(&pod, &now)),
         }
     }
 
     /// A pod whose process of a start still runs.
-    fn live(
+    pub(super) fn live(
         &self,
         key: &ObjectKey,
         of: &str,
@@ -172,6 +182,9 @@ impl World {
                         message = machine.boot_id.clone();
                     }
                 }
+                if !fails && self.upgrades(&pod) {
+                    self.is_upgraded(&running.node);
+                }
                 let (code, reason) = if fails { (1, "Error") } else { (0, "Completed") };
                 self.pod_over(key, of, &End { code, reason, message: &message });
             }
@@ -186,8 +199,15 @@ impl World {
                 };
                 self.pod_over(key, of, &End { code: 0, reason: "Completed", message });
             }
-            Role::Reboot | Role::Workload => {}
+            Role::Reboot | Role::Labels | Role::Workload => {}
         }
+    }
+
+    /// Whether the command of a pod upgrades the system of its node.
+    fn upgrades(&self, pod: &Value) -> bool {
+        let op = self.op_of(pod).unwrap_or_default();
+        let op = self.by_uid(node_op::KIND.group, node_op::KIND.kind, &op).and_then(|(_, op)| controller(op));
+        op.is_some_and(|(kind, ..)| kind == node_op_upgrade::KIND.kind)
     }
 
     /// Whether the attempt of a pod fails: the first ones of a NodeOp on a node may, or all.
@@ -204,7 +224,7 @@ impl World {
     }
 
     /// A pod is done.
-    fn pod_over(&mut self, key: &ObjectKey, of: &str, end: &End<'_>) {
+    pub(super) fn pod_over(&mut self, key: &ObjectKey, of: &str, end: &End<'_>) {
         let Some((id, pod)) = self.pod(key, of) else { return };
         let initialised = self.nodes.running.remove(of).is_some_and(|running| running.initialised);
         self.outcome(of, if end.code == 0 { Outcome::Succeeded } else { Outcome::Failed });
@@ -319,7 +339,7 @@ impl World {
 }
 
 /// A reboot pod of the original.
-fn waits_for_sentinel(pod: &Value) -> bool {
+pub(crate) fn waits_for_sentinel(pod: &Value) -> bool {
     let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
     let is_reboot = containers::role(pod) == Role::Reboot;
     is_reboot && volumes.into_iter().any(|volume| volume["name"] == SENTINEL_VOLUME)

@@ -28,6 +28,11 @@ impl World {
             self.nodes.machines.insert((&*key.name).into(), machine);
             self.soon(1, Soon::Ready((&*key.name).into(), 0));
         }
+        let labels = |node: &Value| node["metadata"]["labels"].clone();
+        if before.is_none_or(|before| labels(before) != labels(after)) {
+            self.daemons_soon();
+            self.labeler_looks_again(&key.name);
+        }
         let takes = |node: &Value| is_ready(node) && node["spec"]["unschedulable"] != true;
         if takes(after) && !before.is_some_and(takes) {
             let Some(id) = self.kind_id("apps", "ReplicaSet") else { return };
@@ -107,10 +112,11 @@ impl World {
     }
 
     /// Writes the status of a Node.
-    fn node_says(&mut self, actor: &str, name: &str, of: &str, ready: &str) {
+    pub(super) fn node_says(&mut self, actor: &str, name: &str, of: &str, ready: &str) {
         let Some(id) = self.kind_id("", node::KIND.kind) else { return };
         let key = ObjectKey::new("", name);
         let found = self.objects.get(id, &key).filter(|entry| uid(&entry.value) == of);
+        let ready = if actor == KUBELET && self.nodes.sick.contains(name) { "False" } else { ready };
         let Some(mut status) = found.map(|entry| entry.value["status"].clone()) else { return };
         if actor == KUBELET
             && let Some(machine) = self.nodes.machines.get(name)

@@ -3,8 +3,10 @@
 
 mod budgets;
 mod containers;
+pub(crate) mod hands;
 mod jobs;
-mod kubelet;
+pub(crate) mod kubelet;
+pub(crate) mod labeler;
 mod machines;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::containers::Running;
+use self::hands::Victim;
+use self::labeler::Kairos;
 use super::World;
 use super::agenda::Due;
 use crate::apiserver::catalogue::Id;
@@ -67,6 +71,24 @@ pub(crate) enum Soon {
     Workload(ObjectKey),
     /// The budgets of a namespace are counted.
     Budgets(Box<str>),
+    /// The nodes of a DaemonSet are looked through.
+    Daemons(ObjectKey),
+    /// A pod of the labeler reads its node; by the number of its start.
+    Reads(ObjectKey, Box<str>, u64),
+    /// It patches its node with this.
+    Labels(ObjectKey, Box<str>, u64, Box<str>),
+    /// Somebody deletes one of several things.
+    DeletesOne(Victim, usize),
+    /// Somebody has the pods of a workload stay when they leave, or lets them go.
+    Holds(Box<str>, bool),
+    /// A kubelet says that its node is not ready, or that it is.
+    Sick(Box<str>, bool),
+    /// Somebody waits for an operation to come to a node, and cordons it just then.
+    Watches(Box<str>),
+    /// Somebody cordons a node.
+    Cordons(Box<str>),
+    /// A NodeOp is deleted in the foreground; with a uid, this is under way.
+    Foreground(ObjectKey, Option<Box<str>>),
 }
 
 /// How commands fare on a node.
@@ -106,6 +128,10 @@ pub(crate) struct Habits {
     pub(crate) reboot: u64,
     /// Nodes that do not come back from their first reboot.
     pub(crate) lost: BTreeSet<Box<str>>,
+    /// Nodes that run Kairos, by name.
+    pub(crate) kairos: BTreeMap<Box<str>, Kairos>,
+    /// How pods of the labeler fare on a node.
+    pub(crate) labelers: BTreeMap<Box<str>, Fate>,
 }
 
 /// A machine.
@@ -168,6 +194,13 @@ pub(crate) struct Nodes {
     starts: u64,
     /// What is due already, and need not be put again.
     due: BTreeSet<ObjectKey>,
+    /// What the nodes that run Kairos tell of themselves now.
+    pub(crate) kairos: BTreeMap<Box<str>, Kairos>,
+    labelers_failed: BTreeMap<Box<str>, u32>,
+    /// Nodes whose kubelets say that they are not ready.
+    sick: BTreeSet<Box<str>>,
+    /// Nodes that somebody cordons once an operation comes to them.
+    watched: BTreeSet<Box<str>>,
     budgets_due: BTreeSet<Box<str>>,
 }
 
@@ -235,6 +268,20 @@ impl World {
                 self.nodes.budgets_due.remove(&namespace);
                 self.count_budgets(&namespace);
             }
+            Soon::Daemons(key) => {
+                self.nodes.due.remove(&key);
+                self.daemons_look(&key);
+            }
+            Soon::Reads(key, uid, start) => self.labeler_reads(&key, &uid, start),
+            Soon::Labels(key, uid, start, patch) => self.labeler_writes(&key, &uid, start, &patch),
+            Soon::DeletesOne(victim, number) => self.delete_one(victim, number),
+            Soon::Holds(app, holds) => self.hold_pods(&app, holds),
+            Soon::Sick(node, sick) => self.falls_sick(&node, sick),
+            Soon::Watches(node) => {
+                self.nodes.watched.insert(node);
+            }
+            Soon::Cordons(node) => self.cordon_by_hand(&node),
+            Soon::Foreground(key, uid) => self.foreground(&key, uid),
         }
     }
 
@@ -310,7 +357,9 @@ impl World {
             }
             "ReplicaSet" if before.is_none_or(|before| before["spec"] != after["spec"]) => {
                 self.workload_soon(key.clone());
+                self.budgets_soon(&key.namespace);
             }
+            "DaemonSet" if before.is_none_or(|before| before["spec"] != after["spec"]) => self.daemons_soon(),
             _ => {}
         }
     }
@@ -323,11 +372,13 @@ impl World {
             self.budgets_soon(&key.namespace);
         } else if kind == node::KIND.kind {
             self.vanishes(&key.name, uid(gone));
+            self.daemons_soon();
         }
     }
 
     /// What is there at the start is found by everybody.
     pub(crate) fn begin_nodes(&mut self, habits: Habits) {
+        self.nodes.kairos.clone_from(&habits.kairos);
         self.nodes.habits = habits;
         for (kind, group) in
             [(node::KIND.kind, ""), ("ReplicaSet", "apps"), (disruption_budget::KIND.kind, "policy")]

@@ -124,7 +124,7 @@ async fn an_eviction_asks_the_one_budget_that_there_is() {
     assert_eq!(
         answer["details"]["causes"],
         json!([{"reason": "DisruptionBudget",
-            "message": "The disruption budget web needs 1 healthy pods and has 2 currently"}])
+            "message": "The disruption budget web does not allow evicting pods currently"}])
     );
     let (code, answer) = evict(&world, &names(&world, "db")[0], None).await;
     assert_eq!((code, &answer["reason"]), (500, &Value::Null));
