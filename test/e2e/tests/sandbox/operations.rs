@@ -8,7 +8,6 @@ use serde_json::json;
 use crate::scene::{NAMESPACE, NODE, TOOLS, leaves_a_line, scene};
 
 const POD: Kind = api::nodes::pod::KIND;
-const BUDGET: Kind = api::nodes::disruption_budget::KIND;
 
 #[tokio::test]
 async fn a_node_is_cordoned_drained_changed_rebooted_and_given_back() {
@@ -17,28 +16,7 @@ async fn a_node_is_cordoned_drained_changed_rebooted_and_given_back() {
     };
     let objects = scene.objects();
     let before = scene.the_node().await["status"]["nodeInfo"]["bootID"].clone();
-    let workload = json!({
-        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web", "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 1, "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
-                "terminationGracePeriodSeconds": 1,
-                "containers": [{"name": "web", "image": TOOLS, "command": ["/bin/sh", "-c", "sleep 100000"]}],
-            }},
-        },
-    });
-    let budget = json!({
-        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": NAMESPACE},
-        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "web"}}},
-    });
-    scene.world.plane().apply_yaml(&format!("{workload}\n---\n{budget}")).await.unwrap();
-    objects
-        .await_that("the pod runs and its budget knows it", NAMESPACE, WITHIN, async || {
-            let budget = objects.get(&BUDGET, NAMESPACE, "web").await?.unwrap_or_default();
-            Ok((budget["status"]["currentHealthy"] == 1).then_some(()))
-        })
-        .await
-        .unwrap();
+    scene.block_drains().await;
 
     // Meanwhile the labeler has found out that the node runs Kairos.
     objects
@@ -68,8 +46,7 @@ async fn a_node_is_cordoned_drained_changed_rebooted_and_given_back() {
             .count(),
         1
     );
-    let one = json!({"spec": {"maxUnavailable": 1}});
-    objects.merge(&BUDGET, NAMESPACE, "web", &one).await.unwrap();
+    scene.let_drains_go().await;
 
     let ended = scene.ended("whole").await;
     assert_eq!(ended["status"]["phase"], "Completed", "{}", ended["status"]);

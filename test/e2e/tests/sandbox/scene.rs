@@ -8,7 +8,7 @@ use controlplane::ControlPlane;
 use controlplane::image::{self, Image, busybox};
 use controlplane::node::{self, NodeOptions, SandboxNode};
 use domain::object::Kind;
-use e2e::{Installed, Manager, NODES, Objects, program};
+use e2e::{Installed, Manager, NODES, Objects, WITHIN, program};
 use serde_json::{Value, json};
 
 pub(crate) const NODE: &str = "real-1";
@@ -16,6 +16,7 @@ pub(crate) const NAMESPACE: &str = "default";
 pub(crate) const TOOLS: &str = "example.com/tools:test";
 pub(crate) const NEXT: &str = "example.com/kairos:v3.5.0";
 pub(crate) const ENDS_WITHIN: Duration = Duration::from_secs(240);
+const BUDGET: Kind = api::nodes::disruption_budget::KIND;
 const DEPLOYMENT: Kind = Kind { group: "apps", versions: &["v1"], kind: "Deployment", plural: "deployments" };
 
 pub(crate) struct Scene {
@@ -69,13 +70,45 @@ impl Scene {
         self.world.objects()
     }
 
+    /// A pod on the node, and a budget that lets it never go, until [`Self::let_drains_go`].
+    pub(crate) async fn block_drains(&self) {
+        let workload = json!({
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web", "namespace": NAMESPACE},
+            "spec": {
+                "replicas": 1, "selector": {"matchLabels": {"app": "web"}},
+                "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": [{"name": "web", "image": TOOLS, "command": ["/bin/sh", "-c", "sleep 100000"]}],
+                }},
+            },
+        });
+        let budget = json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget",
+            "metadata": {"name": "web", "namespace": NAMESPACE},
+            "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "web"}}},
+        });
+        self.world.plane().apply_yaml(&format!("{workload}\n---\n{budget}")).await.unwrap();
+        self.objects()
+            .await_object("the budget knows its pod", (&BUDGET, NAMESPACE, "web"), WITHIN, |budget| {
+                budget["status"]["currentHealthy"] == 1
+            })
+            .await
+            .unwrap();
+    }
+
+    /// The budget lets the pod go.
+    pub(crate) async fn let_drains_go(&self) {
+        let one = json!({"spec": {"maxUnavailable": 1}});
+        self.objects().merge(&BUDGET, NAMESPACE, "web", &one).await.unwrap();
+    }
+
     /// Instead of the Deployment's pod our binary as a process of this machine, under the same account: it can be killed.
     pub(crate) async fn undeploy(&self) {
         let none = json!({"spec": {"replicas": 0}});
         let deployment = (&DEPLOYMENT, NODES.namespace, NODES.deployment);
         self.objects().merge(deployment.0, deployment.1, deployment.2, &none).await.unwrap();
         self.objects()
-            .await_object("the Deployment has no pod", deployment, e2e::WITHIN, |deployment| {
+            .await_object("the Deployment has no pod", deployment, WITHIN, |deployment| {
                 deployment["status"]["replicas"].as_u64().unwrap_or_default() == 0
             })
             .await

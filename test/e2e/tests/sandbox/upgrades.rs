@@ -2,13 +2,10 @@
 
 use api::kairos::{node_op, node_op_upgrade};
 use controlplane::image::busybox;
-use domain::object::Kind;
 use e2e::WITHIN;
 use serde_json::json;
 
 use crate::scene::{ENDS_WITHIN, NAMESPACE, NEXT, NODE, TOOLS, scene};
-
-const BUDGET: Kind = api::nodes::disruption_budget::KIND;
 
 const EXCLUDES: &str = "--exclude-path /etc/hostname --exclude-path /etc/hosts";
 
@@ -74,34 +71,13 @@ async fn a_node_that_is_upgraded_meanwhile_is_given_back_without_a_reboot() {
         return;
     };
     let objects = scene.objects();
-    let web = json!({
-        "apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "web", "namespace": NAMESPACE},
-        "spec": {
-            "replicas": 1, "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {
-                "terminationGracePeriodSeconds": 1,
-                "containers": [{"name": "web", "image": TOOLS, "command": ["/bin/sh", "-c", "sleep 100000"]}],
-            }},
-        },
-    });
-    let budget = json!({
-        "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web", "namespace": NAMESPACE},
-        "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "web"}}},
-    });
-    scene.world.plane().apply_yaml(&format!("{web}\n---\n{budget}")).await.unwrap();
-    objects
-        .await_object("the budget knows its pod", (&BUDGET, NAMESPACE, "web"), WITHIN, |budget| {
-            budget["status"]["currentHealthy"] == 1
-        })
-        .await
-        .unwrap();
+    scene.block_drains().await;
     scene.upgrade("late", json!({"image": NEXT, "nodeSelector": {"matchLabels": {"fleet": "real"}}})).await;
     let op = (&node_op::KIND, NAMESPACE, "late");
     let blocked = objects.await_condition(op, ("Ready", "False", "BudgetNeverMet"), WITHIN).await.unwrap();
     assert_eq!(blocked["status"]["nodeRecords"][NODE]["preflightPassed"], true, "it was not at the version");
     scene.node.write("/etc/kairos-release", busybox::release("v3.5.0")).unwrap();
-    let one = json!({"spec": {"maxUnavailable": 1}});
-    objects.merge(&BUDGET, NAMESPACE, "web", &one).await.unwrap();
+    scene.let_drains_go().await;
 
     let ended = scene.ended("late").await;
     assert_eq!(ended["status"]["phase"], "Completed", "{}", ended["status"]);
