@@ -35,6 +35,8 @@ domain::reasons! {
         NodeOpInProgress: works,
         /// The NodeOp of the upgrade has failed, or cannot go on: see its own reason
         NodeOpFailed: human,
+        /// The upgrade has ended, and spec.image is another one since: nothing is upgraded to it
+        ImageNotApplied: human,
         /// The NodeOpUpgrade is being deleted
         Deleting: waits,
     }

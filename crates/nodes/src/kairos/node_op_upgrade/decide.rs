@@ -101,7 +101,7 @@ fn course(observed: &Observed, node_op: &NodeOpRow) -> Verdict<Step, Reason> {
     let says = |type_: &str| condition::find(&status.conditions, type_);
     let edited = edited(observed);
     if is_complete(node_op) {
-        return Verdict::done();
+        return ended_with(observed, named);
     }
     let stalled = says(STALLED).filter(|condition| condition.status == Status::True);
     if let Some(stalled) = stalled {
@@ -117,6 +117,17 @@ fn course(observed: &Observed, node_op: &NodeOpRow) -> Verdict<Step, Reason> {
         None => format!("its NodeOp is not done{edited}"),
     };
     Verdict::wait(Because::new(Reason::NodeOpInProgress, message).blocked_by(named))
+}
+
+/// Everything is done of what its NodeOp was made of. Who changes the image of an upgrade wants the nodes to have it, and is told
+/// that they do not.
+fn ended_with(observed: &Observed, node_op: ObjectRef) -> Verdict<Step, Reason> {
+    if !observed.edited.contains(&"image") {
+        return Verdict::done();
+    }
+    let message = "the upgrade has ended with the image of its NodeOp, and spec.image is another one";
+    let because = Because::new(Reason::ImageNotApplied, message).blocked_by(node_op);
+    Verdict::failed(because.unblock("make another NodeOpUpgrade for that image, or set this one back"))
 }
 
 /// Whether all of it is done.

@@ -74,7 +74,10 @@ pub(super) fn is_true(world: &World) -> Result<(), Broken> {
                 let of_op = text(op, "/status/phase");
                 let over = !text(op, "/status/finishedAt").is_empty();
                 let said = match (of_op, over) {
-                    ("Completed", true) => phase == "Completed" && reason.is_empty(),
+                    ("Completed", true) => {
+                        let applied = op["spec"]["image"] == upgrade["spec"]["image"];
+                        phase == "Completed" && reason == if applied { "" } else { "ImageNotApplied" }
+                    }
                     ("Failed", _) => phase == "Failed" && reason == "NodeOpFailed",
                     _ => {
                         ["Initializing", "Pending", "Running"].contains(&phase)

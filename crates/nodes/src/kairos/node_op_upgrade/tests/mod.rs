@@ -19,6 +19,8 @@ use testkit::{at, conditions, objects, row, shown};
 use super::*;
 
 /// The upgrade `up` to image `os:v2`; `spec` are fields of its spec besides.
+const COMPLETED: &str = "{phase: Completed, finishedAt: '2026-11-21T10:00:00Z'}";
+
 fn upgrade(spec: &str, status: &str) -> String {
     format!("kind: NodeOpUpgrade\nmetadata: {{name: up}}\nspec: {{image: 'os:v2'{spec}}}\nstatus: {status}\n")
 }
@@ -324,6 +326,20 @@ fn an_edit_after_the_node_op_was_made_is_named_and_not_carried_over() {
         let differs = looked.shown().contains("in spec: command");
         assert_eq!(differs, !spec.contains("''"), "{spec}");
     }
+}
+
+#[test]
+fn another_image_after_the_end_is_not_called_applied() {
+    let before = json!({"phase": "Completed", "nodeOpName": "up"});
+    let ended = |spec: &str| upgrade(spec, &before.to_string());
+    let looked = look(&(ended("").replace("os:v2", "os:v3") + &own("", COMPLETED)));
+    assert_eq!(
+        looked.shown(),
+        "failed: ImageNotApplied - the upgrade has ended with the image of its NodeOp, and spec.image is another one (NodeOp \
+         ns/up); make another NodeOpUpgrade for that image, or set this one back"
+    );
+    assert_eq!(looked.status(&before)["phase"], "Completed", "as it has ended");
+    assert_eq!(look(&(ended(", concurrency: 2") + &own("", COMPLETED))).shown(), "done");
 }
 
 #[test]

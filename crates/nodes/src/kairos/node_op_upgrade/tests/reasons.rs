@@ -19,6 +19,7 @@ fn example(reason: Reason) -> Option<String> {
         }
         Reason::NodeOpInProgress => upgrade("", "{}") + &own("", "{phase: Running}"),
         Reason::NodeOpFailed => upgrade("", "{}") + &own("", "{phase: Failed}"),
+        Reason::ImageNotApplied => upgrade("", "{}").replace("os:v2", "os:v3") + &own("", COMPLETED),
         Reason::Deleting => {
             upgrade("", "{}").replace("name: up", "name: up, deletionTimestamp: '2026-11-21T10:00:00Z'")
         }
