@@ -5,7 +5,7 @@ use controlplane::image::busybox;
 use e2e::WITHIN;
 use serde_json::json;
 
-use crate::scene::{ENDS_WITHIN, NAMESPACE, NEXT, NODE, TOOLS, scene};
+use crate::scene::{ENDS_WITHIN, NAMESPACE, NEXT, NODE, scene};
 
 const EXCLUDES: &str = "--exclude-path /etc/hostname --exclude-path /etc/hosts";
 
