@@ -5,7 +5,7 @@ use domain::object::Kind;
 use e2e::WITHIN;
 use serde_json::json;
 
-use crate::scene::{NAMESPACE, NODE, TOOLS, leaves_a_line, scene};
+use crate::scene::{ENDS_WITHIN, NAMESPACE, NODE, TOOLS, leaves_a_line, scene};
 
 const POD: Kind = api::nodes::pod::KIND;
 
@@ -34,7 +34,7 @@ async fn a_node_is_cordoned_drained_changed_rebooted_and_given_back() {
     scene.operation("whole", spec).await;
     // A budget that blocks for ever is found before the cordon.
     let op = (&node_op::KIND, NAMESPACE, "whole");
-    objects.await_condition(op, ("Ready", "False", "BudgetNeverMet"), WITHIN).await.unwrap();
+    objects.await_condition(op, ("Ready", "False", "BudgetNeverMet"), ENDS_WITHIN).await.unwrap();
     assert!(!scene.is_cordoned().await);
     assert_eq!(
         objects

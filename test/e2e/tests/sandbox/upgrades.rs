@@ -2,7 +2,6 @@
 
 use api::kairos::{node_op, node_op_upgrade};
 use controlplane::image::busybox;
-use e2e::WITHIN;
 use serde_json::json;
 
 use crate::scene::{ENDS_WITHIN, NAMESPACE, NEXT, NODE, scene};
@@ -74,7 +73,8 @@ async fn a_node_that_is_upgraded_meanwhile_is_given_back_without_a_reboot() {
     scene.block_drains().await;
     scene.upgrade("late", json!({"image": NEXT, "nodeSelector": {"matchLabels": {"fleet": "real"}}})).await;
     let op = (&node_op::KIND, NAMESPACE, "late");
-    let blocked = objects.await_condition(op, ("Ready", "False", "BudgetNeverMet"), WITHIN).await.unwrap();
+    let blocked =
+        objects.await_condition(op, ("Ready", "False", "BudgetNeverMet"), ENDS_WITHIN).await.unwrap();
     assert_eq!(blocked["status"]["nodeRecords"][NODE]["preflightPassed"], true, "it was not at the version");
     scene.node.write("/etc/kairos-release", busybox::release("v3.5.0")).unwrap();
     scene.let_drains_go().await;
